@@ -1,0 +1,1 @@
+"""A wsgraph plugin; see plugin.py."""

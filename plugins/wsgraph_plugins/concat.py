@@ -1,0 +1,155 @@
+"""Concatenation: views of several blocks along channels, a sum of disjoint parts along positions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wsgraph.lowering.facade import LoweringGraph
+from wsgraph.lowering.hookspecs import Register, hookimpl
+from wsgraph.lowering.operation import Operation, State
+from wsgraph.lowering.per_neuron import as_activation
+from wsgraph.provenance.axes import Activation, Axis, Space, arange_along, restrict
+from wsgraph.provenance.params import ParamValue
+
+
+def lower_cat(op: Operation, graph: LoweringGraph) -> Activation:
+    """DenseNet's and U-Net's concatenation of channels is a view; a class token joins the positions."""
+    dim = int(op.argument("dim", 0)) % len(op.shape)
+    states = [s for s in (op.state(v) for v in op.argument("tensors")) if s is not None]
+    states = [s for s in states if not _is_empty(s)]
+    if _along_neurons(states, dim):
+        return _channels(graph, op, states, dim)
+    return _positions(graph, op, states, dim)
+
+
+def _is_empty(state: State) -> bool:
+    shape = state.value.shape if not isinstance(state, Activation | ParamValue) else state.shape
+    return shape == (0,)
+
+
+def lower_stack(op: Operation, graph: LoweringGraph) -> Activation:
+    """A concatenation along a new dimension; each part keeps its own neurons."""
+    rank = len(op.shape)
+    dim = int(op.argument("dim", 0)) % rank
+    parts = []
+    for value in op.argument("tensors"):
+        x = op.as_activation(value)
+        shape = (*x.shape[:dim], 1, *x.shape[dim:])
+        parts.append(replace(x, shape=shape, axes=tuple(a.with_labels(a.labels.unsqueeze(dim)) for a in x.axes)))
+    return _channels(graph, op, list(parts), dim)
+
+
+def _along_neurons(states: list[State], dim: int) -> bool:
+    """Whether the concatenated dimension holds neurons rather than positions."""
+    activations = [s for s in states if isinstance(s, Activation)]
+    axes = [a for x in activations for a in (*x.nodes, *x.pending)]
+    if any(dim in a.dims for a in axes):
+        return True
+    return all(not a.dims for a in axes) and not any(dim in s.dims for x in activations for s in x.sites)
+
+
+def _size(state: State, dim: int) -> int:
+    shape = state.shape if isinstance(state, Activation | ParamValue) else state.value.shape
+    return int(shape[dim])
+
+
+def _channels(graph: LoweringGraph, op: Operation, states: list[State], dim: int) -> Activation:
+    parts: list[Activation] = []
+    for state in states:
+        if isinstance(state, ParamValue):
+            parts.append(as_activation(graph, state, (dim,)))
+        elif isinstance(state, Activation):
+            parts.append(graph.force(state))
+        else:
+            parts.append(Activation(state.value.shape, ()))
+    template = max(parts, key=lambda x: len(x.nodes))
+    axes = [Axis(_concatenate(parts, axis, dim)) for axis in template.nodes]
+    axes += [a for a in (_site_axis(parts, s, dim, op.shape) for s in template.sites) if a is not None]
+    via = tuple(dict.fromkeys(name for x in parts for name in x.via))
+    return Activation(op.shape, tuple(axes), via=via)
+
+
+def _concatenate(parts: list[Activation], axis: Axis, dim: int) -> Tensor:
+    """Labels of all parts along the dimension; -1 where a part has no such axis."""
+    pieces = []
+    for x in parts:
+        partner = _partner(axis, x, dim)
+        pieces.append(torch.full(x.shape, -1) if partner is None else partner.labels)
+    live = sorted({dim}.union(*[_live(p) for p in pieces]))
+    small = torch.cat([restrict(p, live) for p in pieces], dim)
+    shape = [sum(p.shape[dim] for p in pieces) if d == dim else n for d, n in enumerate(parts[0].shape)]
+    return small.expand(shape)
+
+
+def _live(labels: Tensor) -> set[int]:
+    return {d for d, (n, s) in enumerate(zip(labels.shape, labels.stride(), strict=True)) if n > 1 and s}
+
+
+def _partner(axis: Axis, x: Activation, dim: int) -> Axis | None:
+    wanted = set(axis.dims) - {dim}
+    best = [a for a in x.nodes if set(a.dims) - {dim} == wanted]
+    return best[0] if best else (x.nodes[0] if x.nodes else None)
+
+
+def _site_axis(parts: list[Activation], site: Axis, dim: int, shape: tuple[int, ...]) -> Axis | None:
+    """Positions along other dimensions stay; along the concatenated one they must be of one space."""
+    if dim not in site.dims:
+        matching = [[s for s in x.sites if s.space is site.space] for x in parts]
+        if all(matching) and any(not _equal(m[0].labels, site.labels) for m in matching):
+            labels = torch.cat([m[0].labels for m in matching], dim)
+            return Axis(labels, site.space)
+        return site.with_labels(restrict(site.labels, site.dims).expand(shape))
+    return Axis(arange_along(shape, dim), Space(shape[dim]))
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and torch.equal(a, b)
+
+
+def _positions(graph: LoweringGraph, op: Operation, states: list[State], dim: int) -> Activation:
+    """Parts that follow one another along positions: one set of neurons takes them all."""
+    parts = [graph.force(s) for s in states if isinstance(s, Activation) and s.nodes]
+    if not parts:
+        sites = [s for s in states if isinstance(s, Activation)]
+        return Activation(op.shape, _new_sites(sites, dim, op.shape))
+    joined = _slice(parts[0], dim)
+    for part in parts[1:]:
+        joined = graph.combine(joined, _slice(part, dim), "sum")
+    for state in states:
+        if isinstance(state, ParamValue):
+            wide = _widen(joined, dim, _size(state, dim))
+            joined = _slice(graph.shift(wide, state), dim)
+    axes = tuple(
+        a.with_labels(restrict(a.labels, a.dims).expand(op.shape)) for a in joined.axes if not a.is_sites
+    )
+    via = tuple(dict.fromkeys(name for x in parts for name in x.via))
+    return Activation(op.shape, (*axes, *_new_sites(parts, dim, op.shape)), via=via, fresh=joined.fresh)
+
+
+def _slice(x: Activation, dim: int) -> Activation:
+    shape = tuple(1 if d == dim else n for d, n in enumerate(x.shape))
+    return replace(x, shape=shape, axes=tuple(a.with_labels(a.labels.narrow(dim, 0, 1)) for a in x.axes))
+
+
+def _widen(x: Activation, dim: int, size: int) -> Activation:
+    return x.expanded(tuple(size if d == dim else n for d, n in enumerate(x.shape)))
+
+
+def _new_sites(parts: list[Activation], dim: int, shape: tuple[int, ...]) -> tuple[Axis, ...]:
+    axes = [] if shape[dim] == 1 else [Axis(arange_along(shape, dim), Space(shape[dim]))]
+    for site in parts[0].sites if parts else ():
+        if dim not in site.dims:
+            axes.append(site.with_labels(restrict(site.labels, site.dims).expand(shape)))
+    return tuple(axes)
+
+
+@hookimpl
+def wsgraph_register_lowerings(register: Register[Any]) -> None:
+    """Concatenation and stacking."""
+    register("aten.cat", lower_cat)
+    register("aten.concat", lower_cat)
+    register("aten.stack", lower_stack)

@@ -1,0 +1,94 @@
+"""Convolutions: one edge a kernel position (section 4.2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wsgraph.errors import LoweringError
+from wsgraph.lowering.facade import LoweringGraph
+from wsgraph.lowering.hookspecs import Register, hookimpl
+from wsgraph.lowering.operation import Operation
+from wsgraph.lowering.spatial import resample
+from wsgraph.provenance.axes import Activation, Axis, Space, arange_along, restrict
+from wsgraph.provenance.params import ParamValue
+
+
+def lower_conv(op: Operation, graph: LoweringGraph) -> Activation:
+    """+V n_out with the bias; +E dense or grouped with m = product of the kernel's sizes.
+
+    Stride, padding and dilation change the sites, not the graph.
+    """
+    weight = op.state(op.argument("weight"))
+    spatial = len(op.argument("weight").shape) - 2
+    transposed = "transpose" in op.key or bool(op.argument("transposed", False))
+    groups = int(op.argument("groups", 1))
+    channel = len(op.shape) - spatial - 1
+    x = op.activation("input", (channel,))
+    if not isinstance(weight, ParamValue) or weight.kind.value == "buffer":
+        return _fixed_filter(op, graph, x, spatial, groups)
+    feature = _by_group(weight, groups, transposed)
+    n_out = groups * feature.shape[1]
+    x = _drop_neurons_at_sites(graph, x, spatial)
+    sources = graph.sources(x, channel)
+    if sources.groups != 1:
+        raise LoweringError(f"{op!r}: the channels are different neurons at different positions")
+    bias = op.param("bias")
+    nodes = graph.add_nodes(n_out, bias=bias)
+    if groups == 1:
+        graph.add_edges(sources, nodes, feature.apply(lambda t: t.squeeze(0)))
+    else:
+        graph.add_grouped_edges(sources.ids[0].view(groups, -1), nodes, feature, x.via)
+    return _feature_map(op.shape, nodes.base, channel, spatial, x, nodes, sources.axis)
+
+
+def _by_group(weight: ParamValue, groups: int, transposed: bool) -> ParamValue:
+    """``[g, n_out / g, n_in / g, m]``, whatever way round the convolution keeps its weight."""
+    if transposed:
+        n_in, n_out = weight.shape[0] // groups, weight.shape[1]
+        split = weight.reshape(groups, n_in, n_out, *weight.shape[2:])
+        return split.apply(lambda t: t.transpose(1, 2).flatten(3))
+    n_out, n_in = weight.shape[0] // groups, weight.shape[1]
+    return weight.reshape(groups, n_out, n_in, *weight.shape[2:]).apply(lambda t: t.flatten(3))
+
+
+def _drop_neurons_at_sites(graph: LoweringGraph, x: Activation, spatial: int) -> Activation:
+    """Positions that are neurons (after token mixing) are summed up before a convolution over them."""
+    rank = len(x.shape)
+    dims = [d for d in range(rank - spatial, rank) if any(d in a.dims for a in x.nodes)]
+    if not dims:
+        return x
+    kept = tuple(1 if d in dims else n for d, n in enumerate(x.shape))
+    return graph.reduce(x, dims, kept, "conv_sites").expanded(x.shape)
+
+
+def _fixed_filter(op: Operation, graph: LoweringGraph, x: Activation, spatial: int, groups: int) -> Activation:
+    """A filter that is no parameter (blurring): depthwise, it is a pooling."""
+    channel = len(op.shape) - spatial - 1
+    if groups == x.shape[channel] == op.shape[channel]:
+        return resample(graph, x, op.shape, spatial, "blur")
+    raise LoweringError(
+        f"{op!r} convolves with a constant filter that mixes {x.shape[channel]} channels in {groups} groups",
+        remedy="make the filter a parameter, or pass --unsupported opaque",
+    )
+
+
+def _feature_map(
+    shape: tuple[int, ...], base: int, channel: int, spatial: int, x: Activation, nodes: Any, consumed: Axis
+) -> Activation:
+    axes = [Axis(arange_along(shape, channel, base))]
+    rank = len(shape)
+    axes += [Axis(arange_along(shape, d), Space(shape[d])) for d in range(rank - spatial, rank) if shape[d] > 1]
+    for axis in x.axes:
+        outer = [d for d in axis.dims if d < channel]
+        if axis is not consumed and outer:
+            axes.append(axis.with_labels(restrict(axis.labels, outer).expand(shape)))
+    return Activation(shape, tuple(axes), fresh=nodes)
+
+
+@hookimpl
+def wsgraph_register_lowerings(register: Register[Any]) -> None:
+    """Convolutions of one to three dimensions, transposed ones included."""
+    for n in (1, 2, 3):
+        register(f"aten.conv{n}d", lower_conv)
+        register(f"aten.conv_transpose{n}d", lower_conv)
+    register("aten.convolution", lower_conv)

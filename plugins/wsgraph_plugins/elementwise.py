@@ -1,0 +1,97 @@
+"""Element-wise operators: activations, residual sums, gates, per-neuron scales and shifts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from wsgraph.lowering.facade import LoweringGraph
+from wsgraph.lowering.hookspecs import Register, hookimpl
+from wsgraph.lowering.operation import Operation, State
+from wsgraph.provenance.axes import Activation
+from wsgraph.provenance.params import Constant, ParamValue
+
+_SUMS = frozenset({"aten.add", "aten.sub", "aten.rsub"})
+_LINEAR = frozenset({*_SUMS, "aten.mul", "aten.div", "aten.neg", "aten.masked_fill"})
+"""With a constant these only scale or shift: neurons stay what they are and nothing is noted."""
+
+_SHAPE_KEEPING = (
+    "softmax", "_softmax", "_safe_softmax", "log_softmax", "_log_softmax", "softmin", "glu_backward",
+    "cumsum", "logcumsumexp", "tril", "triu", "scaled_softmax", "fake_quantize_per_tensor_affine",
+    "rrelu", "prelu_eval", "celu", "selu", "relu6", "hardswish", "silu", "mish", "hardsigmoid", "hardtanh",
+    "softplus", "logsigmoid", "log_sigmoid", "elu", "gelu", "leaky_relu", "threshold", "softshrink", "hardshrink", "tanhshrink",
+    "softsign", "masked_fill", "nan_to_num", "clamp", "relu", "sigmoid", "tanh", "sin", "cos", "square",
+    "local_response_norm", "normalize", "erf", "floor_divide", "one_hot", "bernoulli", "zeros_like", "ones_like",
+)  # fmt: skip
+"""Operators of one activation that keep its shape and its neurons; pointwise ones follow by torch's tag."""
+
+
+def annotate(graph: LoweringGraph, x: Activation, name: str) -> Activation:
+    """Note an activation function on the newest neurons of an activation."""
+    if x.nodes:
+        newest = max(x.nodes, key=lambda a: int(a.labels.max()))
+        graph.annotate(newest.ids(), name)
+    return replace(x, via=(*x.via, name), fresh=None)
+
+
+def lower_elementwise(op: Operation, graph: LoweringGraph) -> Activation:
+    """Any element-wise operator: the number of activations among its inputs decides."""
+    states = [s for s in (op.state(v) for v in op.tensors()) if not isinstance(s, Constant) and s is not None]
+    states = [s for s in states if not _is_buffer(s)]
+    activations = [s.expanded(op.shape) for s in states if isinstance(s, Activation)]
+    parameters = [s for s in states if isinstance(s, ParamValue)]
+    x = activations[0]
+    if len(activations) == 1 and not parameters:
+        if op.key in _LINEAR:
+            return x
+        return annotate(graph, x, op.name)
+    kind = "sum" if op.key in _SUMS else "product"
+    for other in activations[1:]:
+        x = graph.combine(x, other, kind)
+    for p in parameters:
+        x = graph.shift(x, p) if kind == "sum" else graph.scale(x, p)
+    return x
+
+
+def _is_buffer(state: State) -> bool:
+    return isinstance(state, ParamValue) and state.kind.value == "buffer"
+
+
+def lower_identity(op: Operation, graph: LoweringGraph) -> Activation | tuple[Activation, ...]:
+    """Casts, copies and dropout."""
+    del graph
+    x = op.as_activation(op.tensors()[0])
+    return x if len(op.op.outputs) == 1 else (x,) * len(op.op.outputs)
+
+
+def lower_prelu(op: Operation, graph: LoweringGraph) -> Activation:
+    """PReLU: the slope of each channel (dimension 1) is a parameter."""
+    x, slope = op.activation("self", (1,)), op.required_param("weight")
+    channels = slope.reshape(-1, *(1,) * (len(x.shape) - 2)) if len(x.shape) > 1 else slope
+    return annotate(graph, graph.scale(x, channels), "prelu")
+
+
+def lower_glu(op: Operation, graph: LoweringGraph) -> Activation:
+    """Gated linear unit: the first half of a dimension times the sigmoid of the second."""
+    x = op.activation("self")
+    dim = int(op.argument("dim", -1)) % len(x.shape)
+    halves = []
+    for k in range(2):
+        size = x.shape[dim] // 2
+        axes = tuple(a.with_labels(a.labels.narrow(dim, k * size, size)) for a in x.axes)
+        halves.append(Activation(op.shape, axes, x.via))
+    return graph.combine(halves[0], annotate(graph, halves[1], "sigmoid"), "product")
+
+
+@hookimpl
+def wsgraph_register_lowerings(register: Register[Any]) -> None:
+    """Everything that torch tags as pointwise, and the operators that keep neurons as they are."""
+    from wsgraph.provenance.moves import IDENTITIES
+
+    register("pointwise", lower_elementwise)
+    for name in dict.fromkeys(_SHAPE_KEEPING):
+        register(f"aten.{name}", lower_elementwise)
+    for key in sorted(IDENTITIES):
+        register(key, lower_identity)
+    register("aten.prelu", lower_prelu)
+    register("aten.glu", lower_glu)

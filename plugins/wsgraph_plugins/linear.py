@@ -1,0 +1,83 @@
+"""Linear layers and products with a parameter matrix (section 4.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wsgraph.lowering.facade import LoweringGraph
+from wsgraph.lowering.hookspecs import Register, hookimpl
+from wsgraph.lowering.operation import Operation
+from wsgraph.provenance.axes import Activation
+from wsgraph.provenance.params import ParamValue
+
+
+def transpose(p: ParamValue) -> ParamValue:
+    """``[n_in, n_out]`` to ``[n_out, n_in]``."""
+    return p.apply(lambda t: t.transpose(-1, -2))
+
+
+def lower_linear(op: Operation, graph: LoweringGraph) -> Activation:
+    """+V n_out with the bias, +E dense; a Flatten before it gives parallel edges (App. F.1)."""
+    weight = op.state(op.argument("weight"))
+    if not isinstance(weight, ParamValue):
+        x, w = op.activation("input"), op.activation("weight")
+        product = graph.matmul(x, _swap(w), op.shape)
+        bias = op.param("bias")
+        return product if bias is None else graph.shift(product, bias)
+    return graph.linear(op.activation("input"), weight, op.param("bias"))
+
+
+def _swap(x: Activation) -> Activation:
+    shape = (*x.shape[:-2], x.shape[-1], x.shape[-2])
+    axes = tuple(a.with_labels(a.labels.transpose(-1, -2)) for a in x.axes)
+    return Activation(shape, axes, x.via)
+
+
+def lower_addmm(op: Operation, graph: LoweringGraph) -> Activation:
+    """``bias + x @ weight``, as GPT-2's Conv1D writes it."""
+    weight, bias = op.state(op.argument("mat2")), op.state(op.argument("self"))
+    if isinstance(weight, ParamValue) and isinstance(bias, ParamValue) and len(bias.shape) == 1:
+        return graph.linear(op.activation("mat1"), transpose(weight), bias)
+    product = multiply(op, graph, op.argument("mat1"), op.argument("mat2"))
+    if isinstance(bias, ParamValue):
+        return graph.shift(product, bias)
+    left = op.as_activation(op.argument("self")).expanded(op.shape)
+    return graph.combine(left, product, "sum")
+
+
+def lower_matmul(op: Operation, graph: LoweringGraph) -> Activation:
+    """A product of two tensors, parameter or activation on either side."""
+    left, right = op.tensors()[:2]
+    return multiply(op, graph, left, right)
+
+
+def multiply(op: Operation, graph: LoweringGraph, left: Any, right: Any) -> Activation:
+    """``left @ right``: a layer where one side is a parameter matrix, else mixing."""
+    a, b = op.state(left), op.state(right)
+    if isinstance(b, ParamValue) and len(b.shape) == 2 and not isinstance(a, ParamValue):
+        return graph.linear(op.as_activation(left), transpose(b))
+    if isinstance(a, ParamValue) and len(a.shape) == 2 and not isinstance(b, ParamValue):
+        x = op.as_activation(right, (-2,))
+        return graph.linear(x, a, dim=-2)
+    return graph.matmul(op.as_activation(left, (-1,)), op.as_activation(right, (-1,)), op.shape)
+
+
+def lower_baddbmm(op: Operation, graph: LoweringGraph) -> Activation:
+    """``input + batch1 @ batch2``: attention logits with a mask or a bias."""
+    product = multiply(op, graph, op.argument("batch1"), op.argument("batch2"))
+    added = op.state(op.argument("self"))
+    if isinstance(added, ParamValue):
+        return graph.shift(product, added)
+    if isinstance(added, Activation):
+        return graph.combine(product, added.expanded(op.shape), "sum")
+    return product
+
+
+@hookimpl
+def wsgraph_register_lowerings(register: Register[Any]) -> None:
+    """Linear layers and matrix products."""
+    register("aten.linear", lower_linear)
+    register("aten.addmm", lower_addmm)
+    register("aten.baddbmm", lower_baddbmm)
+    for name in ("matmul", "mm", "bmm", "mv"):
+        register(f"aten.{name}", lower_matmul)

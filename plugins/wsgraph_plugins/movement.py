@@ -1,0 +1,49 @@
+"""Data movement: the very operator is run on the labels (DESIGN section 4)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from wsgraph.errors import LoweringError
+from wsgraph.ir.graph import Value
+from wsgraph.lowering.facade import LoweringGraph
+from wsgraph.lowering.hookspecs import Register, hookimpl
+from wsgraph.lowering.operation import Operation
+from wsgraph.provenance.axes import Activation
+from wsgraph.provenance.moves import MOVEMENTS, mover
+from wsgraph.provenance.params import Constant
+
+
+def lower_movement(op: Operation, graph: LoweringGraph) -> tuple[Activation, ...]:
+    """Views, permutations, slices, rolls, padding, gathers."""
+    del graph
+    first, *rest = op.tensors()
+    x = op.state(first)
+    if not isinstance(x, Activation) or any(isinstance(op.state(v), Activation) for v in rest):
+        raise LoweringError(
+            f"{op!r} picks elements by positions that depend on the model's input",
+            remedy="pass --unsupported opaque to make it a learned all-to-all block",
+        )
+
+    def values(value: Value) -> Tensor | None:
+        state = op.state(value)
+        return op.constant(value) if isinstance(state, Constant) else None
+
+    out = []
+    for k, value in enumerate(op.op.outputs):
+        move = mover(op.op, k, values)
+        axes = tuple(a.with_labels(move(a.labels)) for a in x.axes)
+        fresh = x.fresh if len(op.op.outputs) == 1 else None
+        out.append(replace(x, shape=value.shape, axes=axes, fresh=fresh))
+    return tuple(out)
+
+
+@hookimpl
+def wsgraph_register_lowerings(register: Register[Any]) -> None:
+    """Everything in :data:`wsgraph.provenance.moves.MOVEMENTS`."""
+    for key in sorted(MOVEMENTS):
+        register(key, lower_movement)
+

@@ -1,0 +1,10 @@
+"""Settings for all tests: torchvision's operators, which its CUDA wheels lack beside a CPU torch."""
+
+import importlib.util
+
+import torch
+
+_VISION_OPERATORS = torch.library.Library("torchvision", "FRAGMENT")  # the definitions live as long as this
+if importlib.util.find_spec("torchvision") is not None:
+    for _name in ("nms", "qnms"):
+        _VISION_OPERATORS.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

@@ -1,0 +1,8 @@
+"""``python -m wsgraph``: the same program as ``wsgraph``."""
+
+from wsgraph.cli.main import main
+
+__all__: list[str] = []
+
+if __name__ == "__main__":
+    main()

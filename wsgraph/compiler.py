@@ -1,0 +1,81 @@
+"""compile(): from a model to its event stream, the whole pipeline on one screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from os import PathLike
+from typing import Any
+
+from torch import nn
+from torch.export import ExportedProgram
+
+from wsgraph.events.stream import EventStream
+from wsgraph.frontends.source import open_source
+from wsgraph.frontends.trace import trace_source
+from wsgraph.ir.graph import Graph
+from wsgraph.lowering.driver import Lowered, lower_graph
+from wsgraph.lowering.finish import make_stream
+from wsgraph.lowering.plugins import load_registry
+from wsgraph.lowering.registry import Registry
+from wsgraph.options import CompileOptions
+from wsgraph.rewrites.dce import remove_dead_code
+
+__all__ = ["compile", "lower", "rewrite", "trace"]
+
+PASSES: tuple[Callable[[Graph], Graph], ...] = (remove_dead_code,)
+"""The built-in rewrites, in order; plugins' rewrites follow."""
+
+
+def compile(  # noqa: A001  the public name says what users expect, as re.compile does
+    source: nn.Module | ExportedProgram | str | PathLike[str],
+    inputs: Any = None,
+    arch: str | None = None,
+    options: CompileOptions | None = None,
+) -> EventStream:
+    """Compile a model to its dynamic neural graph (section 4).
+
+    Args:
+        source: a module, an exported program, or the path of a model file.
+        inputs: example inputs or shapes (``"1x3x224x224"``, several for several inputs); worked out
+            where that is safe when left out.
+        arch: the architecture of a bare state dict, ``torchvision.models:resnet18``.
+        options: see :class:`wsgraph.CompileOptions`.
+
+    Returns:
+        The event stream; its weights are the model's own tensors, not copied.
+
+    Raises:
+        WsgraphError: the source cannot be read, traced or lowered; the message says where and what to do.
+    """
+    options = options or CompileOptions()
+    opened = open_source(source, inputs=inputs, arch=arch, allow=options.allow)
+    registry = load_registry()
+    graph = rewrite(trace_source(opened), registry)
+    return make_stream(lower(graph, registry, options), opened)
+
+
+def trace(
+    source: nn.Module | ExportedProgram | str | PathLike[str],
+    inputs: Any = None,
+    arch: str | None = None,
+    options: CompileOptions | None = None,
+) -> Graph:
+    """The IR of a model after the rewrites; arguments and errors as for :func:`compile`."""
+    options = options or CompileOptions()
+    opened = open_source(source, inputs=inputs, arch=arch, allow=options.allow)
+    return rewrite(trace_source(opened), load_registry())
+
+
+def rewrite(graph: Graph, registry: Registry) -> Graph:
+    """Run every pass; each result is checked before the next one sees it."""
+    for step in (*PASSES, *(entry.function for entry in registry.rewrites)):
+        graph = step(graph)
+        graph.verify()
+    return graph
+
+
+def lower(graph: Graph, registry: Registry, options: CompileOptions) -> Lowered:
+    """Lower every operator through its plugin."""
+    return lower_graph(graph, registry, options)
+
+

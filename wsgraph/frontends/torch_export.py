@@ -1,0 +1,133 @@
+"""The main frontend: torch.export, and the IR from its result (DESIGN section 3)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind
+
+from wsgraph.frontends.convert import convert_body
+from wsgraph.ir.graph import Graph, Value, ValueKind
+
+__all__ = ["export_module", "graph_from_program", "tracing_mode"]
+
+
+@contextlib.contextmanager
+def tracing_mode(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode, no gradients, and no fused fast path, restored afterwards.
+
+    ``nn.MultiheadAttention`` and ``nn.TransformerEncoderLayer`` have a fused path that hides their
+    operators; it is switched off.
+    """
+    training = {m: m.training for m in module.modules()}
+    fastpath = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fastpath)
+        for m, flag in training.items():
+            m.training = flag
+
+
+def export_module(module: nn.Module, inputs: tuple[Tensor, ...]) -> ExportedProgram:
+    """``torch.export.export`` on the module as it stands; its arithmetic is not run.
+
+    Raises:
+        Exception: whatever torch.export raises; the caller words it.
+    """
+    with tracing_mode(module):
+        return torch.export.export(module, inputs, strict=False)
+
+
+def graph_from_program(program: ExportedProgram, module: nn.Module | None = None) -> Graph:
+    """The IR of an exported program.
+
+    Args:
+        program: torch.export's result.
+        module: the module it came from, if there is one: it knows which names share storage.
+    """
+    graph = Graph(frontend="torch.export")
+    tensors = _declare_tensors(graph, program)
+    placeholders: dict[str, Value] = {}
+    examples = {n.name: n.meta.get("val") for n in program.graph.find_nodes(op="placeholder")}
+    for spec in program.graph_signature.input_specs:
+        name = spec.arg.name
+        example = examples[name]
+        if not isinstance(example, Tensor):
+            continue
+        if spec.kind is InputKind.USER_INPUT:
+            placeholders[name] = _input(graph, name, example)
+        elif spec.target is not None and spec.target in tensors:
+            placeholders[name] = tensors[spec.target]
+        else:
+            target = str(spec.target or name)
+            constant = program.constants.get(target)
+            placeholders[name] = graph.tensors[target] = _tensor(
+                target, example, ValueKind.CONSTANT, _real(constant)
+            )
+    _record_ties(graph, module)
+    convert_body(graph, program.graph_module, placeholders)
+    graph.verify()
+    return graph
+
+
+def _declare_tensors(graph: Graph, program: ExportedProgram) -> dict[str, Value]:
+    """Parameters and buffers, those that the forward never reads included."""
+    signature = program.graph_signature
+    parameters, buffers = set(signature.parameters), set(signature.buffers)
+    tensors = {**program.state_dict}
+    for name in signature.non_persistent_buffers:
+        if name in program.constants:
+            tensors[name] = program.constants[name]
+    for name, tensor in tensors.items():
+        kind = ValueKind.PARAMETER
+        if name in buffers or (name not in parameters and not isinstance(tensor, nn.Parameter)):
+            kind = ValueKind.BUFFER
+        data = _real(tensor) if kind is ValueKind.BUFFER else None
+        graph.tensors[name] = _tensor(name, tensor, kind, data)
+    return graph.tensors
+
+
+def _record_ties(graph: Graph, module: nn.Module | None) -> None:
+    """Names that share one tensor: the first in the state dict's order is the canonical one."""
+    if module is None:
+        return
+    first: dict[int, str] = {}
+    named: list[tuple[str, Tensor]] = [
+        *module.named_parameters(remove_duplicate=False),
+        *module.named_buffers(remove_duplicate=False),
+    ]
+    for name, tensor in named:
+        canonical = first.setdefault(id(tensor), name)
+        if canonical != name:
+            graph.ties[name] = canonical
+            graph.tensors.setdefault(
+                name, _tensor(name, tensor, graph.tensors[canonical].kind, graph.tensors[canonical].data)
+            )
+
+
+def _input(graph: Graph, name: str, example: Tensor) -> Value:
+    value = _tensor(name, example, ValueKind.INPUT, None)
+    graph.inputs.append(value)
+    return value
+
+
+def _tensor(name: str, tensor: Tensor, kind: ValueKind, data: Tensor | None) -> Value:
+    return Value(name, tuple(int(s) for s in tensor.shape), tensor.dtype, kind, data)
+
+
+def _real(tensor: Any) -> Tensor | None:
+    """The tensor if its values are at hand: not on meta, not fake."""
+    if not isinstance(tensor, Tensor) or tensor.is_meta:
+        return None
+    if isinstance(tensor, torch._subclasses.FakeTensor):  # noqa: SLF001  torch has no public name for it
+        return None
+    return tensor.detach()

@@ -1,0 +1,155 @@
+"""From blocks over global node numbers to the stream's structure: splits, order, views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wsgraph.events.blocks import (
+    AttrValue,
+    Derived,
+    EdgeBlock,
+    Feature,
+    Learned,
+    NodeBlock,
+    NodeSlice,
+    NodeView,
+    ParamView,
+    Pattern,
+)
+from wsgraph.lowering.builder import BuilderFeature, Edges, GraphBuilder, Nodes
+from wsgraph.lowering.driver import Lowered
+from wsgraph.lowering.split import split_blocks
+from wsgraph.provenance.params import ParamValue
+
+__all__ = ["Assembled", "assemble"]
+
+INDEX_PREFIX = "__wsgraph__.index."
+
+
+@dataclass(eq=False, slots=True)
+class Assembled:
+    """The blocks of the stream, and the tensors they name.
+
+    Attributes:
+        nodes: node blocks in the stream's order.
+        edges: edge blocks, those into one node block after one another.
+        indices: index tensors by name.
+        derived: derived tensors that features name.
+        origin: for each edge block's id, the builder's edges it came from.
+        place: block id and position of each global node number, ``[n, 2]``.
+    """
+
+    nodes: tuple[NodeBlock, ...]
+    edges: tuple[EdgeBlock, ...]
+    indices: dict[str, Tensor]
+    derived: dict[str, Derived]
+    origin: dict[int, Edges]
+    place: Tensor
+
+
+class _Assembler:
+    def __init__(self, lowered: Lowered) -> None:
+        self.lowered = lowered
+        self.indices: dict[str, Tensor] = {}
+        self.derived: dict[str, Derived] = {}
+
+    def run(self) -> Assembled:
+        builder = self.lowered.builder
+        split_blocks(builder)
+        kept = _live_blocks(builder)
+        order = sorted(kept, key=lambda b: (b.t, b.number))
+        number = {id(b): k for k, b in enumerate(order)}
+        place = torch.full((builder.num_nodes, 2), -1, dtype=torch.int64)
+        for block in order:
+            place[block.ids, 0] = number[id(block)]
+            place[block.ids, 1] = torch.arange(block.size)
+        nodes = tuple(self.node(b, number[id(b)]) for b in order)
+        edges, origin = [], {}
+        for e in sorted(builder.edges, key=lambda e: number[id(e.dst)]):
+            edge = self.edge(e, len(edges), number[id(e.dst)], place)
+            origin[edge.id] = e
+            edges.append(edge)
+        return Assembled(nodes, tuple(edges), self.indices, self.derived, origin, place)
+
+    def node(self, block: Nodes, number: int) -> NodeBlock:
+        features = {name: self.view(view) for name, view in block.features.items()}
+        return NodeBlock(number, block.size, block.t, features, _attrs(block.attrs))
+
+    def edge(self, e: Edges, number: int, dst: int, place: Tensor) -> EdgeBlock:
+        coo = None if e.coo is None else self.index(e.coo)
+        return EdgeBlock(
+            number,
+            self.node_view(place[e.src]),
+            dst,
+            e.dst.t,
+            Pattern(e.pattern),
+            e.shape,
+            self.feature(e.feature),
+            _attrs(e.attrs),
+            coo,
+        )
+
+    def feature(self, feature: BuilderFeature) -> Feature:
+        return feature if isinstance(feature, Learned) else self.view(feature)
+
+    def view(self, p: ParamValue) -> ParamView:
+        name = self.lowered.graph.ties.get(p.name, p.name)
+        if p.name in self.lowered.deriver.values and p.name not in self.derived:
+            self.derived[p.name] = self.lowered.deriver.recipe(p.name, self.lowered.graph)
+        if p.view is not None:
+            strides = tuple(0 if n == 1 else s for n, s in zip(p.shape, p.view.stride(), strict=True))
+            return ParamView(name, p.shape, strides, int(p.view.storage_offset()))
+        assert p.index is not None
+        return ParamView(name, p.shape, None, 0, self.index(p.index))
+
+    def index(self, tensor: Tensor) -> str:
+        name = f"{INDEX_PREFIX}{len(self.indices)}"
+        small = tensor.numel() == 0 or int(tensor.max()) < 2**31
+        self.indices[name] = tensor.to(torch.int32 if small else torch.int64).contiguous()
+        return name
+
+    def node_view(self, place: Tensor) -> NodeView:
+        """Consecutive runs become slices; anything else is gathered from its blocks."""
+        blocks, positions = place[:, 0], place[:, 1]
+        breaks = ((positions.diff() != 1) | (blocks.diff() != 0)).nonzero().flatten() + 1
+        size = len(place)
+        if len(breaks) < max(8, size // 8):
+            starts = [0, *breaks.tolist()]
+            stops = [*breaks.tolist(), size]
+            parts = tuple(
+                NodeSlice(int(blocks[a]), int(positions[a]), int(positions[b - 1]) + 1)
+                for a, b in zip(starts, stops, strict=True)
+            )
+            return NodeView(parts, size)
+        used = torch.unique(blocks)
+        low = torch.stack([positions[blocks == b].min() for b in used])
+        high = torch.stack([positions[blocks == b].max() for b in used]) + 1
+        before = torch.cat([torch.zeros(1, dtype=torch.int64), (high - low).cumsum(0)[:-1]])
+        which = torch.searchsorted(used, blocks)
+        index = before[which] + positions - low[which]
+        parts = tuple(
+            NodeSlice(int(b), int(lo), int(hi)) for b, lo, hi in zip(used, low, high, strict=True)
+        )
+        return NodeView(parts, size, self.index(index))
+
+
+def _live_blocks(builder: GraphBuilder) -> list[Nodes]:
+    """Blocks with an edge or a feature; an input that nothing reads has neither but stays."""
+    touched = {id(e.dst) for e in builder.edges}
+    return [
+        b
+        for b in builder.blocks
+        if id(b) in touched or b.used or b.features or b.attrs.get("role") == "input"
+    ]
+
+
+def _attrs(attrs: dict[str, AttrValue]) -> dict[str, AttrValue]:
+    return {k: v for k, v in attrs.items() if v not in ("", ())}
+
+
+def assemble(lowered: Lowered) -> Assembled:
+    """The stream's blocks, from the lowered graph."""
+    return _Assembler(lowered).run()

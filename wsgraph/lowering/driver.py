@@ -1,0 +1,190 @@
+"""Lowering a whole graph: one operator after the other, each through its plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from wsgraph.errors import LoweringError, UnsupportedOperatorError
+from wsgraph.ir.constants import ConstantPool
+from wsgraph.ir.graph import Graph, Op, Value, ValueKind
+from wsgraph.lowering.facade import LoweringGraph
+from wsgraph.lowering.derive import Deriver
+from wsgraph.lowering.inputs import input_state
+from wsgraph.lowering.opaque import lower_opaque
+from wsgraph.lowering.operation import Operation, State
+from wsgraph.lowering.registry import Registry
+from wsgraph.lowering.sources import force
+from wsgraph.options import CompileOptions
+from wsgraph.provenance.axes import Activation
+from wsgraph.provenance.moves import IDENTITIES, MOVEMENTS, mover
+from wsgraph.provenance.params import Constant, ParamValue
+
+__all__ = ["Lowered", "lower_graph"]
+
+_TABLES = frozenset({"aten.embedding", "aten.embedding_bag"})
+"""Layers even when only a parameter goes in: a position table looked up by constants."""
+
+
+@dataclass(eq=False, slots=True)
+class Lowered:
+    """A lowered graph before assembly.
+
+    Attributes:
+        graph: the IR.
+        builder: blocks and edges over global node numbers.
+        states: what is known of every value, right after its operator.
+        reads: parameter views that operators read, by tensor name.
+        deriver: derived tensors.
+    """
+
+    graph: Graph
+    builder: LoweringGraph
+    states: dict[Value, State] = field(default_factory=dict)
+    reads: dict[str, list[ParamValue]] = field(default_factory=dict)
+    deriver: Deriver = field(default_factory=Deriver)
+
+
+def lower_graph(graph: Graph, registry: Registry, options: CompileOptions) -> Lowered:
+    """Lower every operator.
+
+    Raises:
+        UnsupportedOperatorError: an operator that no plugin lowers.
+        LoweringError: an operator whose wiring cannot be followed.
+    """
+    lowered = Lowered(graph, LoweringGraph(options))
+    constants = ConstantPool(graph)
+    counts = _use_counts(graph)
+    for value in graph.inputs:
+        lowered.states[value] = input_state(lowered.builder, graph, value)
+    for value in graph.tensors.values():
+        lowered.states[value] = _tensor_state(value)
+    for op in graph.ops:
+        lowered.builder.op = op
+        results = _lower_op(lowered, op, registry, constants)
+        for value, state in zip(op.outputs, results, strict=True):
+            if isinstance(state, Activation) and state.fresh is not None and counts.get(value, 0) != 1:
+                state = replace(state, fresh=None)  # noqa: PLW2901  the state as the next operators may see it
+            lowered.states[value] = state
+    lowered.builder.op = None
+    _finish_outputs(lowered)
+    return lowered
+
+
+def _tensor_state(value: Value) -> State:
+    if value.kind is ValueKind.CONSTANT or not value.dtype.is_floating_point:
+        return Constant(value)
+    return ParamValue.whole(value.name, value.shape, value.kind)
+
+
+def _use_counts(graph: Graph) -> Mapping[Value, int]:
+    counts: dict[Value, int] = {}
+    for op in graph.ops:
+        for value in op.inputs():
+            counts[value] = counts.get(value, 0) + 1
+    for value in graph.outputs:
+        counts[value] = counts.get(value, 0) + 1
+    return counts
+
+
+def _is_parameter(state: State) -> bool:
+    return isinstance(state, ParamValue) and state.kind is ValueKind.PARAMETER
+
+
+def _lower_op(lowered: Lowered, op: Op, registry: Registry, constants: ConstantPool) -> list[State]:
+    states = [lowered.states[v] for v in op.inputs()]
+    if not any(isinstance(s, Activation) for s in states) and op.key not in _TABLES:
+        if not any(_is_parameter(s) for s in states):
+            return _move_buffer(op, states, constants) or [Constant(v) for v in op.outputs]
+        return _compute_parameters(lowered, op, states, constants)
+    function = registry.lowering_for(op.key)
+    if function is None and torch.Tag.pointwise in getattr(op.target, "tags", ()):
+        function = registry.lowering_for("pointwise")
+    moved = op.key in MOVEMENTS or op.key in IDENTITIES
+    if not moved:
+        _record_reads(lowered, states)
+    if function is None:
+        return _unsupported(lowered, op, states)
+    result = function(Operation(op, lowered.states, lowered.builder, constants), lowered.builder)
+    results = list(result) if isinstance(result, tuple | list) else [result]
+    _check_results(op, results)
+    return results
+
+
+def _check_results(op: Op, results: list[State]) -> None:
+    shapes = [v.shape for v in op.outputs]
+    got = [r.shape if isinstance(r, Activation | ParamValue) else r.value.shape for r in results]
+    if got != shapes:
+        raise LoweringError(f"the lowering of {op!r} returns activations of shapes {got}, expected {shapes}")
+
+
+def _move_buffer(op: Op, states: list[State], constants: ConstantPool) -> list[State] | None:
+    """Running statistics that are only reshaped stay views of their buffer."""
+    if len(states) == 1 and isinstance(states[0], ParamValue):
+        return _move_parameter(op, states[0], constants)
+    return None
+
+
+def _move_parameter(op: Op, state: ParamValue, constants: ConstantPool) -> list[State] | None:
+    if op.key in IDENTITIES:
+        return [state for _ in op.outputs]
+    if op.key in MOVEMENTS:
+        return [state.apply(mover(op, k, constants.get)) for k in range(len(op.outputs))]
+    return None
+
+
+def _compute_parameters(lowered: Lowered, op: Op, states: list[State], constants: ConstantPool) -> list[State]:
+    """Nothing but parameters and constants go in: a view of a parameter, or a derived tensor."""
+    first = states[0]
+    others = states[1:]
+    if isinstance(first, ParamValue) and not any(isinstance(s, ParamValue) for s in others):
+        moved = _move_parameter(op, first, constants)
+        if moved is not None:
+            return moved
+    _record_reads(lowered, states)
+    return list(lowered.deriver.add(op))
+
+
+def _record_reads(lowered: Lowered, states: list[State]) -> None:
+    for state in states:
+        if isinstance(state, ParamValue):
+            lowered.reads.setdefault(state.name, []).append(state)
+
+
+def _unsupported(lowered: Lowered, op: Op, states: list[State]) -> list[State]:
+    with_parameters = any(_is_parameter(s) for s in states)
+    if lowered.builder.options.unsupported == "opaque":
+        return lower_opaque(lowered.builder, op, states)
+    shapes = [list(v.shape) for v in op.inputs()]
+    what = "with parameters" if with_parameters else "between neurons"
+    name = op.key.replace(".", "_")
+    raise UnsupportedOperatorError(
+        f"no plugin lowers the operator {op.key!r} {what}, at {op.scope or 'the top level'} (inputs {shapes})",
+        remedy="write one, or pass --unsupported opaque. A plugin is a module like this, named in the "
+        "entry-point group 'wsgraph' (wsgraph plugins new NAME writes one):\n\n"
+        "    import wsgraph\n"
+        f"    def lower_{name}(op, graph):\n"
+        '        x, weight = op.activation("input"), op.param("weight")\n'
+        "        nodes = graph.add_nodes(weight.shape[0], bias=op.param(\"bias\"))\n"
+        "        sources = graph.sources(x, dim=-1)\n"
+        "        graph.add_edges(sources, nodes, weight)\n"
+        "        return graph.output(sources, nodes, dim=-1)\n"
+        "    @wsgraph.hookimpl\n"
+        f'    def wsgraph_register_lowerings(register): register("{op.key}", lower_{name})',
+    )
+
+
+def _finish_outputs(lowered: Lowered) -> None:
+    """The network's result: logits get nodes, and the blocks that hold it are outputs."""
+    for value in lowered.graph.outputs:
+        state = lowered.states[value]
+        if not isinstance(state, Activation):
+            continue
+        if state.pending:
+            state = lowered.states[value] = force(lowered.builder, state)
+        for axis in state.nodes:
+            for block in lowered.builder.blocks_of(axis.ids()):
+                if block.attrs.get("role") == "hidden":
+                    block.attrs["role"] = "output"

@@ -1,0 +1,192 @@
+"""Contraction of two activations: attention, in whatever form the model writes it (App. F.2).
+
+Neurons that are contracted (q with k) leave logits that have no nodes of their own as long as nothing but
+constants touches them. When the logits meet values, one node a value neuron and head appears, with learned
+edges from the q, k and v of its head. So fused, written-out, grouped-query and linear attention all take
+the same path, and no pattern of operators is matched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from wsgraph.events.blocks import Learned
+from wsgraph.lowering.builder import GraphBuilder
+from wsgraph.provenance.axes import Activation, Attention, Axis, distinct_rows, restrict
+
+__all__ = ["matmul_operands", "mix"]
+
+
+def matmul_operands(left: Activation, right: Activation) -> tuple[Activation, Activation, tuple[int, ...]]:
+    """Both operands of a matrix product over one index space ``[*batch, m, n, k]``, and its shape."""
+    a, b = left, right
+    if len(a.shape) == 1:
+        a = _move(a, lambda t: t.unsqueeze(0))
+    if len(b.shape) == 1:
+        b = _move(b, lambda t: t.unsqueeze(-1))
+    batch = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
+    joint = (*batch, m, n, k)
+    a = _move(a, lambda t: t.unsqueeze(-2).expand(joint))
+    b = _move(b, lambda t: t.transpose(-1, -2).unsqueeze(-3).expand(joint))
+    return a, b, joint
+
+
+def _move(x: Activation, function: object) -> Activation:
+    assert callable(function)
+    axes = tuple(a.with_labels(function(a.labels)) for a in x.axes)
+    shape = tuple(function(torch.empty(x.shape, device="meta")).shape)
+    return replace(x, shape=shape, axes=axes)
+
+
+@dataclass(eq=False, slots=True)
+class _Sorted:
+    """Axes of both operands by what the contraction does to them."""
+
+    consumed: list[tuple[str, Axis]]
+    logits: list[Axis]
+    kept: list[Axis]
+    sites: list[Axis]
+
+
+def mix(graph: GraphBuilder, left: Activation, right: Activation, contracted: int, shape: tuple[int, ...]) -> Activation:
+    """The result of contracting the last ``contracted`` dimensions of a common index space.
+
+    Args:
+        graph: the builder.
+        left: first operand, expanded over the index space.
+        right: second operand, likewise.
+        contracted: number of contracted dimensions, the last ones.
+        shape: the result's shape; what remains of the index space is reshaped to it.
+    """
+    rank = len(left.shape)
+    dims = tuple(range(rank - contracted, rank))
+    kept_dims = [d for d in range(rank) if d not in dims]
+    sorted_axes = _sort(left, right, dims)
+    via = tuple(dict.fromkeys((*left.via, *right.via)))
+    sites = _shrink(sorted_axes.sites, kept_dims, shape)
+    if not sorted_axes.consumed and not sorted_axes.logits:
+        return Activation(shape, (*_shrink(sorted_axes.kept, kept_dims, shape), *sites), via=via)
+    quotients = [restrict(a.labels, kept_dims) for _, a in sorted_axes.consumed]
+    quotients += [restrict(a.labels, kept_dims) for a in sorted_axes.logits]
+    live = sorted({d for a in sorted_axes.logits for d in a.dims if d in kept_dims}
+                  | {d for _, a in sorted_axes.consumed for d in a.dims if d in kept_dims})
+    small = torch.broadcast_tensors(*[restrict(q, live) for q in quotients])
+    group, first = distinct_rows(small)
+    attention = _attention(sorted_axes, group, first, dims, live)
+    if not sorted_axes.kept:
+        labels = group.expand([*left.shape[: rank - contracted]] + [1] * contracted).reshape(shape)
+        return Activation(shape, (Axis(labels, attention=attention, pending=True), *sites), via=via)
+    return _values(graph, sorted_axes, attention, group, left.shape, kept_dims, shape, sites)
+
+
+def _sort(left: Activation, right: Activation, dims: tuple[int, ...]) -> _Sorted:
+    out = _Sorted([], [], [], [])
+    for tag, operand in (("query", left), ("key", right)):
+        singles = not any(set(a.dims) & set(dims) for a in operand.nodes)
+        for axis in operand.axes:
+            along = bool(set(axis.dims) & set(dims))
+            if axis.attention is not None:
+                out.logits.append(axis)
+            elif axis.is_sites:
+                if not along or set(axis.dims) - set(dims):
+                    out.sites.append(axis)
+            elif along or (singles and not axis.dims and _single_contraction(left, dims)):
+                out.consumed.append((tag, axis))
+            elif not any(torch.equal(axis.ids(), k.ids()) and axis.dims == k.dims for k in out.kept):
+                out.kept.append(axis)
+    return out
+
+
+def _single_contraction(left: Activation, dims: tuple[int, ...]) -> bool:
+    """A contraction over one position, such as single-channel queries with single-channel keys."""
+    return all(left.shape[d] == 1 for d in dims)
+
+
+def _attention(axes: _Sorted, group: Tensor, first: Tensor, dims: tuple[int, ...], live: list[int]) -> Attention:
+    """Who takes part, a row a group."""
+    out = Attention()
+    for tag, axis in axes.consumed:
+        along = [d for d in dims if d in axis.dims]
+        labels = restrict(axis.labels, (*along, *live)).expand(
+            [group.shape[d] if d in live else n for d, n in enumerate(restrict(axis.labels, (*along, *live)).shape)]
+        )
+        rest = [d for d in range(labels.dim()) if d not in along]
+        table = labels.permute(*rest, *along).reshape(len(group.reshape(-1)), -1)[first]
+        out.sources.append((tag, _sorted_unique_rows(table)))
+    for axis in axes.logits:
+        assert axis.attention is not None
+        labels = restrict(axis.labels, live).expand(group.shape).reshape(-1)[first]
+        if axis.pending:
+            rows = labels
+        else:
+            out.gates.append(("logit", labels))
+            rows = _rank_of(axis)[labels]
+        out.sources.extend((tag, table[rows]) for tag, table in axis.attention.sources)
+        out.gates.extend((tag, ids[rows]) for tag, ids in axis.attention.gates)
+    return out
+
+
+def _rank_of(axis: Axis) -> Tensor:
+    """Group number of each of the forced logits' nodes, as a table over node numbers."""
+    ids = axis.ids()
+    table = torch.zeros(int(ids[-1]) + 1, dtype=torch.int64)
+    table[ids] = torch.arange(len(ids))
+    return table
+
+
+def _sorted_unique_rows(table: Tensor) -> Tensor:
+    """Each row without repeats; rows keep equal length, as the groups of one axis do."""
+    rows = [torch.unique(row) for row in table]
+    return torch.stack(rows) if len({len(r) for r in rows}) == 1 else table
+
+
+def _values(
+    graph: GraphBuilder,
+    axes: _Sorted,
+    attention: Attention,
+    group: Tensor,
+    joint: tuple[int, ...],
+    kept_dims: list[int],
+    shape: tuple[int, ...],
+    sites: tuple[Axis, ...],
+) -> Activation:
+    """z nodes: one a value neuron and group, with learned edges from the group's q, k and v."""
+    live = sorted({d for a in axes.kept for d in a.dims if d in kept_dims} | {d for d, n in enumerate(group.shape) if n > 1})
+    labels = torch.broadcast_tensors(group, *[restrict(a.labels, live) for a in axes.kept])
+    rank, first = distinct_rows(labels)
+    of_group = labels[0].reshape(-1)[first]
+    by_group = torch.argsort(of_group, stable=True)
+    position = torch.empty_like(by_group)
+    position[by_group] = torch.arange(len(by_group))
+    groups = int(of_group.max()) + 1
+    z = graph.add_nodes(len(first), role="z")
+    for tag, table in attention.sources:
+        role = {"query": "q", "key": "k"}.get(tag)
+        if role:
+            graph.mark_role(table, role)
+        graph.learned(table, z, tag, ticks=1)
+    for tag, ids in attention.gates:
+        graph.learned(ids.unsqueeze(-1), z, tag, ticks=0)
+    for value in labels[1:]:
+        ids = value.reshape(-1)[first][by_group].view(groups, -1)
+        graph.mark_role(ids, "v")
+        if graph.options.attention == "diagonal-v":
+            graph.one_to_one(ids.reshape(-1), z, Learned("value"), ticks=1)
+        else:
+            graph.learned(_sorted_unique_rows(ids), z, "value", ticks=1)
+    full = (position[rank] + z.base).expand([n if d in kept_dims else 1 for d, n in enumerate(joint)])
+    return Activation(shape, (Axis(full.reshape(shape)), *sites), fresh=z)
+
+
+def _shrink(axes: Sequence[Axis], kept: list[int], shape: tuple[int, ...]) -> tuple[Axis, ...]:
+    out = []
+    for axis in axes:
+        moved = replace(axis, labels=restrict(axis.labels, kept).reshape(shape), frozen_dims=None)
+        if moved.dims or not axis.is_sites:
+            out.append(moved)
+    return tuple(out)

@@ -1,0 +1,184 @@
+"""Element-wise operators on an activation and a parameter: scales, shifts, position tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from wsgraph.events.blocks import Learned, Pattern
+from wsgraph.lowering.alignment import covers_block, residual_span
+from wsgraph.lowering.builder import GraphBuilder, Nodes
+from wsgraph.lowering.sources import force, position_labels
+from wsgraph.provenance.axes import Activation, Axis, Space, arange_along, distinct_rows, restrict, varying_dims
+from wsgraph.provenance.params import ParamValue
+
+__all__ = ["add_parameter", "as_activation", "scale_by_parameter"]
+
+
+@dataclass(eq=False, slots=True)
+class _Meeting:
+    """A parameter and the node axis that it acts on, both cut down to the dimensions that matter."""
+
+    activation: Activation
+    axis: Axis
+    labels: Tensor
+    elements: Tensor
+    site_dims: tuple[int, ...]
+
+
+def scale_by_parameter(graph: GraphBuilder, x: Activation, p: ParamValue) -> Activation:
+    """Multiply (divide, raise, ...): a node for each pair of neuron and parameter element, +E one_to_one.
+
+    A parameter that varies over neurons only gives a node a neuron; one that varies over sites too makes
+    the neuron-site pairs nodes of their own (App. F.2's 48 input nodes).
+    """
+    met = _meet(graph, x, p)
+    rank, first = distinct_rows([met.labels, met.elements])
+    feature = p.from_elements(met.elements.reshape(-1)[first])
+    block = graph.add_nodes(len(first), role=_role(met.axis))
+    graph.one_to_one(met.labels.reshape(-1)[first], block, feature, via=x.via)
+    return _replace_axis(met, Axis((rank + block.base).expand(x.shape), attention=met.axis.attention), block)
+
+
+def add_parameter(graph: GraphBuilder, x: Activation, p: ParamValue) -> Activation:
+    """Add (subtract): a bias where the parameter varies over neurons only, else a position table."""
+    met = _meet(graph, x, p)
+    if met.site_dims:
+        return _add_table(graph, met, p)
+    rank, first = distinct_rows([met.labels])
+    feature = p.from_elements(met.elements.reshape(-1)[first])
+    ids = met.labels.reshape(-1)[first]
+    block = met.activation.fresh
+    if block is not None and covers_block(met.activation, met.axis) and "bias" not in block.features:
+        block.features["bias"] = feature.select(0, torch.argsort(ids)) if len(ids) > 1 else feature
+        return met.activation
+    block = graph.add_nodes(len(first), role=_role(met.axis), bias=feature)
+    graph.one_to_one(ids, block, Learned("identity"), via=x.via)
+    return _replace_axis(met, Axis((rank + block.base).expand(x.shape), attention=met.axis.attention), block)
+
+
+def _add_table(graph: GraphBuilder, met: _Meeting, p: ParamValue) -> Activation:
+    """Position nodes, and dense edges from them into the operand's block or a sum block."""
+    x, axis = met.activation, met.axis
+    block, labels = x.fresh, met.labels
+    if block is None or not covers_block(x, axis):
+        rank, first = distinct_rows([met.labels])
+        ids = met.labels.reshape(-1)[first]
+        block = graph.add_nodes(len(first), role=_role(axis, "sum"))
+        graph.one_to_one(ids, block, Learned("residual", float(residual_span(graph, block, ids))), via=x.via)
+        labels = rank + block.base
+        axis = Axis(labels.expand(x.shape), attention=axis.attention)
+    table = _table(met, labels, block)
+    ticks = 0 if axis.attention is not None else 1
+    t = max(block.t - ticks, 0) if ticks == 0 else 0
+    positions = graph.add_nodes(table.shape[1], role="position", t=t)
+    feature = p.from_elements(table.unsqueeze(-1))
+    graph.add_edge_block(positions.ids, block, feature, Pattern.DENSE, (*table.shape, 1), ticks=ticks)
+    return _replace_axis(met, axis, block)
+
+
+def _table(met: _Meeting, labels: Tensor, block: Nodes) -> Tensor:
+    """Flat element numbers ``[n_nodes, n_positions]``; positions that share their elements are one node."""
+    sites = [d for d in range(labels.dim()) if d in met.site_dims]
+    nodes = [d for d in range(labels.dim()) if d not in met.site_dims]
+    rows, columns = labels.permute(*nodes, *sites), met.elements.permute(*nodes, *sites)
+    n_sites = 1
+    for d in sites:
+        n_sites *= labels.shape[d]
+    rows, columns = rows.reshape(-1, n_sites), columns.reshape(-1, n_sites)
+    order = torch.argsort(rows[:, 0])
+    by_node = columns[order]
+    distinct = torch.unique(rows[order, 0], return_inverse=True)[1]
+    picked = torch.empty(block.size, dtype=torch.int64)
+    picked[distinct] = torch.arange(len(distinct))
+    by_node = by_node[picked]
+    _, first = distinct_rows([by_node[0], by_node[-1]])
+    return by_node[:, first]
+
+
+def _meet(graph: GraphBuilder, x: Activation, p: ParamValue) -> _Meeting:
+    shape = torch.broadcast_shapes(x.shape, p.shape)
+    x, p = x.expanded(shape), p.expand(*shape)
+    p_dims = _parameter_dims(p)
+    x = force(graph, x, p_dims)
+    axis = _acted_on(graph, x, p_dims)
+    dims = tuple(sorted({*axis.dims, *p_dims}))
+    labels, elements = torch.broadcast_tensors(
+        restrict(axis.labels, dims), restrict(p.elements(), dims) if p.view is None else _cut(p, dims)
+    )
+    sites = tuple(d for d in p_dims if d not in axis.dims)
+    return _Meeting(x, axis, labels, elements, sites)
+
+
+def _cut(p: ParamValue, dims: tuple[int, ...]) -> Tensor:
+    return p.apply(lambda t: restrict(t, dims)).elements()
+
+
+def _parameter_dims(p: ParamValue) -> tuple[int, ...]:
+    if p.view is not None:
+        return tuple(d for d, (n, s) in enumerate(zip(p.shape, p.view.stride(), strict=True)) if n > 1 and s)
+    return varying_dims(p.elements())
+
+
+def _acted_on(graph: GraphBuilder, x: Activation, p_dims: tuple[int, ...]) -> Axis:
+    """The node axis that the parameter varies with; the newest where it varies with none."""
+    axes = [a for a in x.nodes if set(a.dims) & set(p_dims)]
+    if len(axes) > 1:
+        dims = sorted({d for a in axes for d in a.dims})
+        small = torch.broadcast_tensors(*[restrict(a.labels, dims) for a in axes])
+        rank, first = distinct_rows(small)
+        block = graph.add_nodes(len(first), role="product")
+        for labels in small:
+            graph.one_to_one(labels.reshape(-1)[first], block, Learned("join"))
+        return Axis((rank + block.base).expand(x.shape))
+    if axes:
+        return axes[0]
+    if x.nodes:
+        return max(x.nodes, key=lambda a: int(a.labels.max()))
+    return Axis(position_labels(graph, x, p_dims or range(len(x.shape))))
+
+
+def _replace_axis(met: _Meeting, new: Axis, block: Nodes) -> Activation:
+    x = met.activation
+    axes = [a for a in x.axes if a is not met.axis and not (a.is_sites and set(a.dims) & set(new.dims) and new is not met.axis and _covered(a, new, met))]
+    return replace(x, axes=(*axes, new), via=(), fresh=block)
+
+
+def _covered(site: Axis, new: Axis, met: _Meeting) -> bool:
+    """A site axis whose positions have become part of the nodes."""
+    return set(site.dims) <= set(new.dims) and not set(site.dims) & set(met.axis.dims)
+
+
+def _role(axis: Axis, role: str = "hidden") -> str:
+    return "logits" if axis.attention is not None else role
+
+
+def as_activation(graph: GraphBuilder, p: ParamValue, dims: tuple[int, ...]) -> Activation:
+    """A parameter used as an activation (learned queries): a linear layer from one-hot positions.
+
+    Args:
+        graph: the builder.
+        p: the parameter.
+        dims: the dimensions along which its neurons lie; the others are positions.
+    """
+    rank = len(p.shape)
+    dims = tuple(sorted(d % rank for d in dims))
+    others = [d for d in range(rank) if d not in dims]
+    n_nodes, n_sites = 1, 1
+    for d, n in enumerate(p.shape):
+        if d in dims:
+            n_nodes *= n
+        else:
+            n_sites *= n
+    table = p.apply(lambda t: t.permute(*dims, *others)).reshape(n_nodes, n_sites, 1)
+    block = graph.add_nodes(n_nodes, role="hidden")
+    positions = graph.add_nodes(n_sites, role="position")
+    graph.add_edge_block(positions.ids, block, table, Pattern.DENSE, (n_nodes, n_sites, 1))
+    local = torch.zeros((), dtype=torch.int64)
+    for d in dims:
+        local = local * p.shape[d] + arange_along(p.shape, d)
+    axes = [Axis((local + block.base).expand(p.shape))]
+    axes += [Axis(arange_along(p.shape, d), Space(p.shape[d])) for d in others if p.shape[d] > 1]
+    return Activation(p.shape, tuple(axes), fresh=block)

@@ -1,0 +1,85 @@
+"""Sums, means, maxima and norms: over sites they drop axes, over neurons they make nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from wsgraph.events.blocks import Learned
+from wsgraph.lowering.builder import GraphBuilder, Nodes
+from wsgraph.lowering.sources import force
+from wsgraph.provenance.axes import Activation, Axis, distinct_rows, restrict
+
+__all__ = ["reduce_activation"]
+
+
+def reduce_activation(
+    graph: GraphBuilder, x: Activation, dims: Sequence[int], shape: tuple[int, ...], name: str
+) -> Activation:
+    """The activation after a reduction along ``dims``.
+
+    Args:
+        graph: the builder.
+        x: what is reduced.
+        dims: reduced dimensions.
+        shape: the result's shape, reduced dimensions kept as 1 or gone.
+        name: the operator, noted as what the neurons went through.
+    """
+    rank = len(x.shape)
+    dims = tuple(sorted(d % rank for d in dims)) if dims else tuple(range(rank))
+    x = force(graph, x, dims)
+    kept = [d for d in range(rank) if d not in dims]
+    reduced = [a for a in x.nodes if set(a.dims) & set(dims)]
+    if not reduced:
+        axes = _shrink(x.axes, kept, shape)
+        return Activation(shape, axes, via=(*x.via, name))
+    others = [a for a in x.axes if a.is_nodes and a not in reduced]
+    keys = torch.broadcast_tensors(*[restrict(a.labels, kept) for a in (*reduced, *others)])
+    small_dims = sorted({d for a in (*reduced, *others) for d in a.dims if d in kept})
+    small = [restrict(k, small_dims) for k in keys]
+    ranks, first = distinct_rows(small)
+    block = graph.add_nodes(len(first), role="sum")
+    for axis in reduced:
+        _connect(graph, axis, dims, small_dims, first, block, x.via)
+    for labels in small[len(reduced) :]:
+        graph.one_to_one(labels.reshape(-1)[first], block, Learned("reduce"), via=x.via)
+    full = (ranks + block.base).expand([1 if d in dims else n for d, n in enumerate(x.shape)])
+    sites = [a for a in x.axes if a.is_sites or a.pending]
+    new = Axis(full.reshape(shape))
+    return Activation(shape, (*_shrink(sites, kept, shape), new), via=(name,), fresh=block)
+
+
+def _connect(
+    graph: GraphBuilder,
+    axis: Axis,
+    dims: tuple[int, ...],
+    small_dims: list[int],
+    first: torch.Tensor,
+    block: Nodes,
+    via: tuple[str, ...],
+) -> None:
+    """Learned edges from the neurons reduced: those that share a kept position."""
+    along = [d for d in dims if d in axis.dims]
+    labels = restrict(axis.labels, (*along, *small_dims))
+    rest = [d for d in range(labels.dim()) if d not in along]
+    width = 1
+    for d in along:
+        width *= labels.shape[d]
+    table = labels.permute(*rest, *along).reshape(-1, width)
+    if len(table) == 1:
+        table = table.expand(1, width)
+        graph.learned(table, block, "reduce", via=via)
+        return
+    graph.learned(table[first], block, "reduce", via=via)
+
+
+def _shrink(axes: Sequence[Axis], kept: list[int], shape: tuple[int, ...]) -> tuple[Axis, ...]:
+    out = []
+    for axis in axes:
+        labels = restrict(axis.labels, kept).reshape(shape)
+        moved = replace(axis, labels=labels, frozen_dims=None)
+        if moved.dims or not axis.is_sites:
+            out.append(moved)
+    return tuple(out)

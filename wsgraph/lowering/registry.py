@@ -1,0 +1,93 @@
+"""What the plugins have registered, by family, each with its owner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wsgraph.errors import PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["Entry", "Registry", "Table"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that a plugin registered.
+
+    Attributes:
+        key: the operator's canonical name, or the name of the rewrite, frontend or zoo format.
+        function: what was registered.
+        owner: the plugin's name.
+    """
+
+    key: str
+    function: Callable[..., Any]
+    owner: str
+
+
+class Table:
+    """One family of registrations, in the order they were made.
+
+    Args:
+        family: what an entry is called in messages: ``lowering``, ``rewrite``, ...
+    """
+
+    def __init__(self, family: str) -> None:
+        self.family = family
+        self._entries: dict[str, Entry] = {}
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: str) -> Entry | None:
+        """The entry under ``key``, or None."""
+        return self._entries.get(key)
+
+    def owned_by(self, owner: str) -> tuple[str, ...]:
+        """Keys that a plugin registered."""
+        return tuple(entry.key for entry in self if entry.owner == owner)
+
+    def add(self, key: str, function: Callable[..., Any], owner: str) -> None:
+        """Register ``function`` under ``key`` for the plugin called ``owner``.
+
+        Raises:
+            PluginError: the key is taken, or the function cannot be called.
+        """
+        if not callable(function):
+            raise PluginError(
+                f"plugin {owner} registers the {self.family} {key!r} as {function!r}, which is not callable",
+                remedy=f"register a function: register({key!r}, function)",
+            )
+        taken = self._entries.get(key)
+        if taken is not None:
+            raise PluginError(
+                f"the {self.family} {key!r} is registered twice: by {taken.owner} and by {owner}",
+                remedy=f"switch one of them off: WSGRAPH_DISABLE_PLUGINS={owner}",
+            )
+        self._entries[key] = Entry(key, function, owner)
+
+
+class Registry:
+    """Everything that the compiler takes from plugins."""
+
+    def __init__(self) -> None:
+        self.lowerings = Table("lowering")
+        self.rewrites = Table("rewrite")
+        self.frontends = Table("frontend")
+        self.zoo_formats = Table("zoo format")
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All families."""
+        return (self.lowerings, self.rewrites, self.frontends, self.zoo_formats)
+
+    def lowering_for(self, key: str) -> Callable[..., Any] | None:
+        """The function that lowers the operator ``key`` (``aten.linear``), or None when no plugin does."""
+        entry = self.lowerings.get(key)
+        return None if entry is None else entry.function

@@ -1,0 +1,185 @@
+"""Who feeds a contraction: the neurons along the contracted dimensions of an activation (DESIGN section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from wsgraph.events.blocks import Learned
+from wsgraph.lowering.builder import GraphBuilder, Nodes
+from wsgraph.provenance.axes import Activation, Attention, Axis, distinct_rows, restrict
+
+__all__ = ["Sources", "find_sources", "force", "link", "position_labels"]
+
+
+@dataclass(eq=False, slots=True)
+class Sources:
+    """The source neurons of a contraction.
+
+    Attributes:
+        activation: the activation, its logits forced and its positions turned into nodes.
+        dims: contracted dimensions, ascending.
+        axis: the node axis that is consumed.
+        ids: global node numbers ``[groups, n_positions]``: a row for each kept part of the axis (the heads
+            of a layer shared by heads; one row for an ordinary layer), a column for each position along
+            the contracted dimensions, row-major.
+        rank: row of ``ids`` that each kept position uses; the activation's shape, contracted
+            dimensions cut to size 1.
+        order: ``[n_positions]`` sort key of the positions that share a neuron (virtual vertices).
+    """
+
+    activation: Activation
+    dims: tuple[int, ...]
+    axis: Axis
+    ids: Tensor
+    rank: Tensor
+    order: Tensor
+
+    @property
+    def groups(self) -> int:
+        """Number of rows."""
+        return len(self.ids)
+
+    @property
+    def ticks(self) -> int:
+        """Layers on attention logits share their attention's timestamp; all others tick once."""
+        return 0 if self.axis.attention is not None else 1
+
+
+def find_sources(graph: GraphBuilder, x: Activation, dims: Sequence[int]) -> Sources:
+    """The neurons along ``dims`` of an activation.
+
+    A node axis along the contracted dimensions is the source, and site axes that vary with it are virtual
+    vertices (App. F.1). Where only site axes vary, the positions themselves become nodes.
+    """
+    dims = tuple(sorted(d % len(x.shape) for d in dims))
+    x = force(graph, x, dims)
+    axis = _consumed_axis(graph, x, dims)
+    kept = [d for d in axis.dims if d not in dims]
+    small = restrict(axis.labels, (*dims, *axis.dims))
+    moved = small.permute(*[d for d in range(small.dim()) if d not in dims], *dims)
+    n_positions = 1
+    for d in dims:
+        n_positions *= x.shape[d]
+    rows = moved.reshape(-1, n_positions)
+    if (rows < 0).any():
+        rows = torch.where(rows < 0, graph.constant_node(), rows)
+    rank, first = _row_ranks(rows) if kept else (torch.zeros(1, dtype=torch.int64), torch.zeros(1).long())
+    head = [1 if d in dims else small.shape[d] for d in range(small.dim())]
+    target = [1 if d in dims else n for d, n in enumerate(x.shape)]
+    rank = rank.view(head).expand(target)
+    return Sources(x, dims, axis, rows[first], rank, _site_order(x, dims, n_positions))
+
+
+def _row_ranks(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Number of each distinct row, and where each first appears."""
+    rank, first = distinct_rows([rows[:, 0], rows[:, -1]])
+    if bool((rows[first][rank] == rows).all()):
+        return rank, first
+    return distinct_rows(list(rows.unbind(1)))
+
+
+def _consumed_axis(graph: GraphBuilder, x: Activation, dims: tuple[int, ...]) -> Axis:
+    axes = [a for a in x.nodes if set(a.dims) & set(dims)]
+    if len(axes) > 1:
+        return _join_pairs(graph, axes, dims)
+    if axes:
+        return axes[0]
+    singles = [a for a in x.nodes if not a.dims]
+    if singles:
+        return singles[-1]
+    return Axis(position_labels(graph, x, dims))
+
+
+def _site_order(x: Activation, dims: tuple[int, ...], n_positions: int) -> Tensor:
+    """Row-major order of the sites met along the contracted dimensions."""
+    key = torch.zeros(n_positions, dtype=torch.int64)
+    for axis in x.sites:
+        if set(axis.dims) & set(dims):
+            small = restrict(axis.labels, dims)
+            labels = small.permute(*[d for d in range(small.dim()) if d not in dims], *dims).reshape(-1)
+            if len(labels) == n_positions and axis.space is not None:
+                key = key * (axis.space.size + 1) + labels
+    return key
+
+
+def position_labels(graph: GraphBuilder, x: Activation, dims: Sequence[int]) -> Tensor:
+    """Node numbers for positions, the activation's shape; the nodes are made once for a set of positions."""
+    along = [a for a in x.sites if set(a.dims) & set(dims)]
+    whole = all(set(a.dims) <= set(dims) for a in along)
+    if along and whole:
+        rank = torch.zeros((), dtype=torch.int64)
+        size = 1
+        for axis in along:
+            assert axis.space is not None
+            rank = rank * axis.space.size + axis.labels
+            size *= axis.space.size
+        key: tuple[object, ...] = tuple(id(a.space) for a in along)
+    else:
+        local = torch.zeros((), dtype=torch.int64)
+        size = 1
+        for d in sorted(dims):
+            view = [1] * len(x.shape)
+            view[d] = x.shape[d]
+            local = local * x.shape[d] + torch.arange(x.shape[d]).view(view)
+            size *= x.shape[d]
+        rank = local.expand(x.shape)
+        key = (*(id(a.space) for a in along), tuple(dims), size) if along else (id(x), tuple(dims))
+    nodes = graph.position_blocks.get(key)
+    if nodes is None:
+        t = max((graph.time(a.ids()) for a in x.nodes), default=0)
+        nodes = graph.add_nodes(size, role="position", t=t)
+        graph.position_blocks[key] = nodes
+        # Spaces are compared by identity: keep them alive as long as the key is.
+        graph.keep_alive.extend(a.space for a in along)
+        graph.keep_alive.append(x)
+    return torch.where(rank >= 0, rank + nodes.base, rank)
+
+
+def _join_pairs(graph: GraphBuilder, axes: list[Axis], dims: Sequence[int]) -> Axis:
+    """Neurons of several axes vary along the contraction: each combination becomes a node."""
+    every = sorted({d for a in axes for d in a.dims})
+    small = torch.broadcast_tensors(*[restrict(a.labels, every) for a in axes])
+    rank, first = distinct_rows(small)
+    nodes = graph.add_nodes(len(first), role="product")
+    for labels in small:
+        graph.one_to_one(labels.reshape(-1)[first], nodes, Learned("join"))
+    return Axis((rank + nodes.base).expand(axes[0].labels.shape))
+
+
+def force(graph: GraphBuilder, x: Activation, dims: Sequence[int] | None = None) -> Activation:
+    """Give attention logits nodes of their own, one a head, at the attention's timestamp.
+
+    Args:
+        graph: the builder.
+        x: the activation.
+        dims: only where the head axis varies along these dimensions (or along none); None for always.
+    """
+    axes = []
+    for axis in x.axes:
+        if axis.pending and (dims is None or not axis.dims or set(axis.dims) & set(dims)):
+            axes.append(_force_axis(graph, axis))
+        else:
+            axes.append(axis)
+    return replace(x, axes=tuple(axes))
+
+
+def _force_axis(graph: GraphBuilder, axis: Axis) -> Axis:
+    assert axis.attention is not None
+    groups = int(axis.labels.max()) + 1
+    nodes = graph.add_nodes(groups, role="logits")
+    link(graph, axis.attention, nodes)
+    labels = torch.where(axis.labels >= 0, axis.labels + nodes.base, axis.labels)
+    return replace(axis, labels=labels, pending=False, frozen_dims=axis.frozen_dims)
+
+
+def link(graph: GraphBuilder, attention: Attention, nodes: Nodes) -> None:
+    """Learned edges from an attention's sources, group by group; they tick once, gates do not."""
+    for tag, table in attention.sources:
+        graph.learned(table, nodes, tag, ticks=1)
+    for tag, ids in attention.gates:
+        graph.learned(ids.unsqueeze(-1), nodes, tag, ticks=0)
+

@@ -1,0 +1,205 @@
+"""Axis labels: which neuron, or which position, an element of an activation belongs to (DESIGN section 4).
+
+Every activation carries, for each of its axes, an integer tensor of the activation's own shape. For a
+*node* axis the label is the neuron's number, unique over the whole graph; for a *site* axis it is a
+position (pixel, token). -1 means neither: padding. Labels are expanded views wherever an axis does not
+vary along a dimension, so carrying them costs next to nothing, and a data-movement operator is followed
+by running that very operator on them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from wsgraph.lowering.builder import Nodes
+
+__all__ = [
+    "Activation",
+    "Attention",
+    "Axis",
+    "Space",
+    "arange_along",
+    "distinct_rows",
+    "restrict",
+    "varying_dims",
+]
+
+
+def varying_dims(labels: Tensor) -> tuple[int, ...]:
+    """The dimensions along which the labels differ; strides of 0 answer without reading."""
+    dims = []
+    for dim, (size, stride) in enumerate(zip(labels.shape, labels.stride(), strict=True)):
+        if size > 1 and stride != 0:
+            dims.append(dim)
+    # A stride other than 0 only means that the labels *may* differ: materialised labels are compared.
+    out = []
+    for dim in dims:
+        small = restrict(labels, dims)
+        if not bool((small == small.narrow(dim, 0, 1)).all()):
+            out.append(dim)
+    return tuple(out)
+
+
+def restrict(labels: Tensor, dims: Iterable[int]) -> Tensor:
+    """The labels with every dimension not in ``dims`` cut down to its first position (size 1)."""
+    keep = set(dims)
+    for dim in range(labels.dim()):
+        if dim not in keep and labels.shape[dim] > 1:
+            labels = labels.narrow(dim, 0, 1)
+    return labels
+
+
+def arange_along(shape: Sequence[int], dim: int, start: int = 0) -> Tensor:
+    """Labels ``start``, ``start+1``, ... along one dimension, expanded over the others."""
+    labels = torch.arange(start, start + shape[dim])
+    view = [1] * len(shape)
+    view[dim] = shape[dim]
+    return labels.view(view).expand(tuple(shape))
+
+
+def distinct_rows(columns: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Distinct combinations of several label tensors of one shape.
+
+    Returns:
+        ``rank`` of that shape, the number of each element's combination in order of first appearance,
+        and ``first`` [n_distinct], the flat position where each combination first appears.
+    """
+    flat = [c.reshape(-1) for c in columns]
+    key = torch.zeros_like(flat[0])
+    for column in flat:
+        low = int(column.min()) if column.numel() else 0
+        span = int(column.max()) - low + 1 if column.numel() else 1
+        key = key * span + (column - low)
+        if int(key.max()) > 2**40:  # keep clear of overflow in the next product
+            key = torch.unique(key, return_inverse=True)[1]
+    _, inverse = torch.unique(key, return_inverse=True)
+    n = int(inverse.max()) + 1
+    positions = torch.arange(len(inverse))
+    first = torch.full((n,), len(inverse)).scatter_reduce(0, inverse, positions, "amin")
+    order = first.argsort()
+    rank = torch.empty_like(order)
+    rank[order] = torch.arange(n)
+    return rank[inverse].view(columns[0].shape), first[order]
+
+
+@dataclass(eq=False, slots=True)
+class Space:
+    """A set of positions, such as the rows of a feature map, and what is known of it.
+
+    Attributes:
+        size: number of positions.
+        origin: the graph input it comes from, or "".
+    """
+
+    size: int
+    origin: str = ""
+
+
+@dataclass(eq=False, slots=True)
+class Attention:
+    """A contraction of two activations that has not met its values yet: the logits of an attention.
+
+    Attributes:
+        sources: (tag, table [groups, n]) of the neurons contracted, a row a group (head).
+        gates: (tag, ids [groups]) of nodes that stand on the logits themselves, one a group.
+    """
+
+    sources: list[tuple[str, Tensor]] = field(default_factory=list)
+    gates: list[tuple[str, Tensor]] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class Axis:
+    """One axis of an activation.
+
+    Attributes:
+        labels: int64, the activation's shape. Global node numbers for nodes; positions for sites;
+            group numbers for logits that have no nodes yet.
+        space: for a site axis, which positions they are; None for a node axis.
+        attention: for the head axis of attention logits, what they were contracted from.
+        pending: True while an attention's logits have no nodes of their own.
+        frozen_dims: cache of :meth:`dims`.
+    """
+
+    labels: Tensor
+    space: Space | None = None
+    attention: Attention | None = None
+    pending: bool = False
+    frozen_dims: tuple[int, ...] | None = None
+
+    @property
+    def is_nodes(self) -> bool:
+        """Whether labels are node numbers."""
+        return self.space is None and not self.pending
+
+    @property
+    def is_sites(self) -> bool:
+        """Whether labels are positions."""
+        return self.space is not None
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """Dimensions along which the labels differ."""
+        if self.frozen_dims is None:
+            self.frozen_dims = varying_dims(self.labels)
+        return self.frozen_dims
+
+    def with_labels(self, labels: Tensor) -> Axis:
+        """The same axis after the labels were moved."""
+        return replace(self, labels=labels, frozen_dims=None)
+
+    def ids(self) -> Tensor:
+        """Distinct labels, ascending, without padding."""
+        unique = torch.unique(restrict(self.labels, self.dims))
+        return unique[unique >= 0]
+
+
+@dataclass(eq=False, slots=True)
+class Activation:
+    """What is known of one activation.
+
+    Attributes:
+        shape: its shape.
+        axes: its axes, in no particular order.
+        via: operators without parameters applied since its nodes were made (activations, pooling).
+        fresh: the node block that this value is the whole output of, as long as nothing else uses it.
+    """
+
+    shape: tuple[int, ...]
+    axes: tuple[Axis, ...]
+    via: tuple[str, ...] = ()
+    fresh: Nodes | None = None
+
+    @property
+    def nodes(self) -> tuple[Axis, ...]:
+        """Axes whose labels are neurons."""
+        return tuple(a for a in self.axes if a.is_nodes)
+
+    @property
+    def sites(self) -> tuple[Axis, ...]:
+        """Axes whose labels are positions."""
+        return tuple(a for a in self.axes if a.is_sites)
+
+    @property
+    def pending(self) -> tuple[Axis, ...]:
+        """Head axes of logits without nodes."""
+        return tuple(a for a in self.axes if a.pending)
+
+    def expanded(self, shape: Sequence[int]) -> Activation:
+        """Broadcast to a larger shape, as torch's elementwise operators do."""
+        if tuple(shape) == self.shape:
+            return self
+        moved = tuple(a.with_labels(a.labels.expand(tuple(shape))) for a in self.axes)
+        return replace(self, shape=tuple(shape), axes=moved)
+
+    @property
+    def numel(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)

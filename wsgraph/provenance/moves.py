@@ -1,0 +1,96 @@
+"""Data movement: operators that rearrange elements and compute nothing.
+
+None of them has a rule of its own: each is run on the labels, or on a parameter's layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wsgraph.ir.graph import Op, Value
+
+__all__ = ["IDENTITIES", "MOVEMENTS", "mover"]
+
+IDENTITIES = frozenset(
+    f"aten.{name}"
+    for name in (
+        "alias", "clone", "contiguous", "detach", "dropout", "alpha_dropout", "feature_dropout",
+        "feature_alpha_dropout", "native_dropout", "lift_fresh_copy", "lift_fresh", "to", "type_as",
+        "_to_copy", "float", "half", "double", "bfloat16", "positive", "view_as_real_copy",
+    )
+)  # fmt: skip
+"""Operators whose result is their first argument, as far as neurons are concerned."""
+
+MOVEMENTS = frozenset(
+    f"aten.{name}"
+    for name in (
+        "_reshape_alias", "_unsafe_view", "channel_shuffle", "chunk", "constant_pad_nd", "diagonal",
+        "expand", "expand_as", "flatten", "flip", "im2col", "index", "index_select", "matrix_H", "mH",
+        "moveaxis", "movedim", "mT", "narrow", "narrow_copy", "native_channel_shuffle", "numpy_T", "pad",
+        "permute", "pixel_shuffle", "pixel_unshuffle", "reflection_pad1d", "reflection_pad2d",
+        "reflection_pad3d", "repeat", "repeat_interleave", "replication_pad1d", "replication_pad2d",
+        "replication_pad3d", "reshape", "reshape_as", "roll", "rot90", "select", "slice", "split",
+        "split_with_sizes", "squeeze", "swapaxes", "swapdims", "t", "T", "tensor_split", "tile",
+        "transpose", "unbind", "unfold", "unflatten", "unsafe_chunk", "unsafe_split",
+        "unsafe_split_with_sizes", "unsqueeze", "view", "view_as",
+    )
+)  # fmt: skip
+"""Operators that are run on labels as they are."""
+
+_FLOAT_ONLY = frozenset({"aten.im2col", "aten.pad"})
+_AS_RESHAPE = frozenset({"aten.view", "aten._unsafe_view", "aten.reshape", "aten._reshape_alias"})
+_PADDING = frozenset({"aten.pad", "aten.constant_pad_nd"})
+
+
+def mover(op: Op, position: int, constant: Callable[[Value], Tensor | None], padding: int = -1) -> Callable[[Tensor], Any]:
+    """A function that does to a label tensor what the operator does to its first argument.
+
+    Args:
+        op: a data-movement operator.
+        position: which of its results is wanted.
+        constant: values of constant arguments (index tensors).
+        padding: the label that new elements get.
+    """
+    args = tuple(_real(a, constant) for a in op.args[1:])
+    kwargs = {k: _real(v, constant) for k, v in op.kwargs.items()}
+    if op.key in _PADDING:
+        args, kwargs = _pad_with(op, args, kwargs, padding)
+
+    def move(labels: Tensor) -> Any:
+        if op.key in _AS_RESHAPE:
+            return labels.reshape(op.outputs[position].shape)
+        if op.key in _FLOAT_ONLY and not labels.is_meta:
+            result = op.target(labels.double(), *args, **kwargs).to(labels.dtype)
+        else:
+            result = op.target(labels, *args, **kwargs)
+        return result[position] if isinstance(result, tuple | list) else result
+
+    return move
+
+
+def _pad_with(
+    op: Op, args: tuple[Any, ...], kwargs: dict[str, Any], padding: int
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Constant padding inserts no neuron; reflection and the like repeat neurons and stay as they are."""
+    arguments = op.arguments
+    mode = arguments.get("mode", "constant")
+    if mode == "constant":
+        tail = ("constant", float(padding)) if op.key == "aten.pad" else (padding,)
+        return (arguments["pad"], *tail), {}
+    return args, kwargs
+
+
+def _real(argument: Any, constant: Callable[[Value], Tensor | None]) -> Any:
+    if isinstance(argument, list | tuple):
+        return type(argument)(_real(a, constant) for a in argument)
+    if not isinstance(argument, Value):
+        return argument
+    tensor = constant(argument)
+    if tensor is not None:
+        return tensor
+    # Traced on meta: which elements are picked is unknown, only how many.
+    return torch.zeros(argument.shape, dtype=argument.dtype)
