@@ -4,7 +4,6 @@ An exported program needs neither this file nor a class on the allowlist to be c
 """
 
 import sys
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -31,24 +30,28 @@ class Block(nn.Module):
         return torch.relu(self.bn2(self.conv2(y)) + shortcut)
 
 
-def resnet18(classes: int = 1000) -> nn.Module:
+class ResNet18(nn.Module):
     """The network of He et al. 2016, table 1, 18 layers."""
-    stem = [
-        nn.Conv2d(3, 64, 7, 2, padding=3, bias=False),
-        nn.BatchNorm2d(64),
-        nn.ReLU(),
-        nn.MaxPool2d(3, 2, 1),
-    ]
-    widths = [64, 64, 128, 256, 512]
-    stages = [
-        nn.Sequential(Block(n_src, n_dst, 1 if n_src == n_dst else 2), Block(n_dst, n_dst, 1))
-        for n_src, n_dst in pairwise(widths)
-    ]
-    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, classes)]
-    return nn.Sequential(*stem, *stages, *head)
+
+    def __init__(self, classes: int = 1000) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.layer1 = nn.Sequential(Block(64, 64, 1), Block(64, 64, 1))
+        self.layer2 = nn.Sequential(Block(64, 128, 2), Block(128, 128, 1))
+        self.layer3 = nn.Sequential(Block(128, 256, 2), Block(256, 256, 1))
+        self.layer4 = nn.Sequential(Block(256, 512, 2), Block(512, 512, 1))
+        self.fc = nn.Linear(512, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, 3, height, width] to [batch, classes]."""
+        x = torch.relu(self.bn1(self.conv1(x)))
+        x = nn.functional.max_pool2d(x, 3, 2, padding=1)
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.fc(x.mean((2, 3)))
 
 
 if __name__ == "__main__":
-    model = resnet18().eval()
+    model = ResNet18().eval()
     torch.export.save(torch.export.export(model, (torch.zeros(1, 3, 224, 224),)), sys.argv[1])
     print(f"wrote {sys.argv[1]}: {sum(p.numel() for p in model.parameters()):,} parameters")

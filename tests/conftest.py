@@ -4,7 +4,8 @@ import importlib.util
 
 import torch
 
-_VISION_OPERATORS = torch.library.Library("torchvision", "FRAGMENT")  # the definitions live as long as this
+# The definitions live as long as this object.
+_VISION_OPERATORS = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
 if importlib.util.find_spec("torchvision") is not None:
     for _name in ("nms", "qnms"):
-        _VISION_OPERATORS.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _VISION_OPERATORS.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import string
 from typing import Any
 
 from wsgraph.lowering.facade import LoweringGraph
 from wsgraph.lowering.hookspecs import Register, hookimpl
+from wsgraph.lowering.named import contract_named
 from wsgraph.lowering.operation import Operation
 from wsgraph.provenance.axes import Activation
 from wsgraph.provenance.params import ParamValue
@@ -59,7 +61,26 @@ def multiply(op: Operation, graph: LoweringGraph, left: Any, right: Any) -> Acti
     if isinstance(a, ParamValue) and len(a.shape) == 2 and not isinstance(b, ParamValue):
         x = op.as_activation(right, (-2,))
         return graph.linear(x, a, dim=-2)
+    if isinstance(b, ParamValue) and isinstance(a, Activation) and len(b.shape) > 2:
+        return _batched(graph, op.shape, a, b, parameter_first=False)
+    if isinstance(a, ParamValue) and isinstance(b, Activation) and len(a.shape) > 2:
+        return _batched(graph, op.shape, b, a, parameter_first=True)
     return graph.matmul(op.as_activation(left, (-1,)), op.as_activation(right, (-1,)), op.shape)
+
+
+def _batched(
+    graph: LoweringGraph, shape: tuple[int, ...], x: Activation, p: ParamValue, *, parameter_first: bool
+) -> Activation:
+    """A batched product with a parameter, each batch entry a layer of its own."""
+    batch = string.ascii_lowercase[: len(shape) - 2]
+    first, second = batch + "mk".upper(), batch + "kn".upper()
+    own, other = (second, first) if parameter_first else (first, second)
+    x = x.expanded((*shape[: -2][: len(shape) - len(x.shape)], *x.shape))
+    other = other[len(other) - len(p.shape) :]
+    # A batch dimension of size 1 is broadcast: the parameter has no part of its own there.
+    live = [d for d, n in enumerate(p.shape) if n > 1 or other[d].isupper()]
+    p = p.reshape(*[p.shape[d] for d in live])
+    return contract_named(graph, x, own, p, "".join(other[d] for d in live), batch + "MN")
 
 
 def lower_baddbmm(op: Operation, graph: LoweringGraph) -> Activation:

@@ -13,7 +13,7 @@ from wsgraph.lowering.facade import LoweringGraph
 from wsgraph.lowering.hookspecs import Register, hookimpl
 from wsgraph.lowering.operation import Operation
 from wsgraph.provenance.axes import Activation
-from wsgraph.provenance.moves import MOVEMENTS, mover
+from wsgraph.provenance.moves import MOVEMENTS, SHAPE_FROM_SECOND, mover
 from wsgraph.provenance.params import Constant
 
 
@@ -22,6 +22,8 @@ def lower_movement(op: Operation, graph: LoweringGraph) -> tuple[Activation, ...
     del graph
     first, *rest = op.tensors()
     x = op.state(first)
+    if op.key in SHAPE_FROM_SECOND:
+        rest = []
     if not isinstance(x, Activation) or any(isinstance(op.state(v), Activation) for v in rest):
         raise LoweringError(
             f"{op!r} picks elements by positions that depend on the model's input",

@@ -19,6 +19,7 @@ def describe(stream: EventStream) -> dict[str, Any]:
     return {
         "origin": meta.get("origin", ""),
         "frontend": meta.get("frontend", ""),
+        "inputs": _texts(meta.get("inputs", ())),
         "notes": _texts(meta.get("notes", ())),
         "fingerprint": stream.fingerprint,
         "timestamps": stream.num_timestamps,
@@ -35,8 +36,10 @@ def print_report(stream: EventStream, out: Output) -> None:
     meta = stream.structure.meta
     out.line(f"origin       {meta.get('origin', '')}")
     out.line(f"frontend     {meta.get('frontend', '')}")
+    for given in _texts(meta.get("inputs", ())):
+        out.line(f"input        {given}")
     for note in _texts(meta.get("notes", ())):
-        out.line(f"assumed      {note}")
+        out.line(f"note         {note}")
     out.line(f"fingerprint  {stream.fingerprint}")
     out.line()
     out.table(COLUMNS, [step.cells() for step in timeline(stream)])
@@ -45,8 +48,9 @@ def print_report(stream: EventStream, out: Output) -> None:
         f"{stream.num_timestamps:,} timestamps, {stream.num_nodes:,} nodes, {stream.num_edges:,} edges "
         "(parallel ones counted)"
     )
-    totals = ", ".join(f"{count:,} {status}" for status, count in stream.ledger().totals.items() if count)
-    out.line(f"ledger: every element accounted for once: {totals or 'no parameters'}")
+    out.line()
+    out.line("ledger: every element accounted for once")
+    out.line(str(stream.ledger()))
     for name, count in _nonfinite(stream).items():
         out.line(f"warning: {name} has {count:,} elements that are NaN or infinite")
 
@@ -56,4 +60,4 @@ def _texts(notes: object) -> list[str]:
 
 
 def _nonfinite(stream: EventStream) -> dict[str, int]:
-    return dict(stream.nonfinite()) if stream.weights is not None else {}
+    return stream.nonfinite() if stream.weights is not None else {}

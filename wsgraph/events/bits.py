@@ -10,7 +10,7 @@ __all__ = ["same_bits", "tensor_bytes"]
 
 def tensor_bytes(tensor: Tensor) -> memoryview:
     """The elements' bytes in row-major order; without a copy for contiguous tensors in main memory."""
-    return memoryview(_as_uint8(tensor.cpu()).numpy())
+    return _as_uint8(tensor.cpu()).numpy().data
 
 
 def same_bits(a: Tensor, b: Tensor) -> bool:
@@ -23,5 +23,6 @@ def same_bits(a: Tensor, b: Tensor) -> bool:
 
 
 def _as_uint8(tensor: Tensor) -> Tensor:
-    """The bytes ``[n]``; ``reshape`` comes first since a 0-dim tensor cannot be viewed as bytes."""
-    return tensor.detach().contiguous().reshape(-1).view(torch.uint8)
+    """The bytes ``[n]``. Tensors of one element may keep any stride; a view as bytes wants it to be 1."""
+    flat = tensor.detach().contiguous()
+    return flat.as_strided((flat.numel(),), (1,), flat.storage_offset()).view(torch.uint8)

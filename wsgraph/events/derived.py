@@ -54,7 +54,8 @@ def evaluate(derived: Derived, weights: Mapping[str, Tensor]) -> Tensor:
         shape = _run(lines, rehearsal, _size_guard(derived, sources)).shape
         if tuple(shape) != derived.shape:
             raise StructureError(
-                f"derived tensor {derived.name!r}: the recipe gives {list(shape)}, expected {list(derived.shape)}"
+                f"derived tensor {derived.name!r}: its recipe gives {list(shape)}, "
+                f"expected {list(derived.shape)}"
             )
         return _run(lines, sources, _accept)
     except (RuntimeError, TypeError, ValueError, IndexError) as error:

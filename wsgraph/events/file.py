@@ -48,7 +48,7 @@ def load(path: str | PathLike[str]) -> EventStream:
             f"there is no file {path}", remedy="write one with `wsgraph compile MODEL -o OUT.wsg`"
         )
     try:
-        handle: Any = safe_open(path, framework="pt")  # type: ignore[no-untyped-call]
+        handle: Any = safe_open(path, framework="pt")
         return _read(handle)
     except FileFormatError as error:
         raise FileFormatError(f"{path}: {error.message}", remedy=error.remedy) from error

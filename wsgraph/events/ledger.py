@@ -52,9 +52,10 @@ class Ledger:
         """Number of elements of one kind that have a status."""
         return sum(row.counts.get(status, 0) for row in self.rows if row.kind == kind)
 
-    def totals(self, kind: TensorKind = "parameter") -> dict[Status, int]:
-        """Number of elements of one kind a status, all statuses listed."""
-        return {status: self.total(status, kind) for status in STATUSES}
+    @property
+    def totals(self) -> dict[Status, int]:
+        """Number of elements a status, parameters and buffers together, all statuses listed."""
+        return {status: self.total(status) + self.total(status, "buffer") for status in STATUSES}
 
     def numel(self, kind: TensorKind = "parameter") -> int:
         """Number of elements of one kind."""
@@ -64,7 +65,11 @@ class Ledger:
         """The ledger as JSON data: ``totals`` of parameters and buffers, and the ``rows``."""
         kinds: tuple[TensorKind, ...] = ("parameter", "buffer")
         return {
-            "totals": {kind: {"elements": self.numel(kind), **self.totals(kind)} for kind in kinds},
+            "totals": {
+                kind: {"elements": self.numel(kind)}
+                | {status: self.total(status, kind) for status in STATUSES}
+                for kind in kinds
+            },
             "rows": [
                 {"name": row.name, "kind": row.kind, "elements": row.numel, **row.counts} for row in self.rows
             ],

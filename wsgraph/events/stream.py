@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -76,7 +75,7 @@ class EventStream:
         return (
             f"EventStream({len(self.node_blocks)} node blocks with {self.num_nodes:,} nodes, "
             f"{len(self.edge_blocks)} edge blocks with {self.num_edges:,} edges, "
-            f"{self.num_timestamps} timestamps, {'with' if self.has_weights else 'no'} weights)"
+            f"{self.num_timestamps} timestamps, {'no' if self._weights is None else 'with'} weights)"
         )
 
     @property
@@ -110,27 +109,9 @@ class EventStream:
         return self.structure.fingerprint
 
     @property
-    def has_weights(self) -> bool:
-        """Whether weights are bound."""
-        return self._weights is not None
-
-    @property
-    def weights(self) -> Mapping[str, Tensor]:
-        """The bound tensors by name.
-
-        Raises:
-            StructureError: none are bound.
-        """
-        if self._weights is None:
-            raise StructureError(
-                f"this event stream has no weights; it was compiled from {self._origin}",
-                remedy="give it some: stream = stream.bind(state_dict)",
-            )
+    def weights(self) -> Mapping[str, Tensor] | None:
+        """The bound tensors by name, or None where there are none; tied ones may be missing."""
         return self._weights
-
-    @property
-    def _origin(self) -> str:
-        return str(self.structure.meta.get("origin", "an unknown source"))
 
     def events(self) -> Iterator[Event]:
         """All events in order: within a timestamp additions, then deletions."""
@@ -167,10 +148,19 @@ class EventStream:
         """
         return view.resolve(self._tensor(view.name), self.structure.indices)
 
+    def _bound(self) -> Mapping[str, Tensor]:
+        if self._weights is None:
+            origin = self.structure.meta.get("origin", "an unknown source")
+            raise StructureError(
+                f"this event stream has no weights; it was compiled from {origin}",
+                remedy="give it some: stream = stream.bind(state_dict)",
+            )
+        return self._weights
+
     def _tensor(self, name: str) -> Tensor:
         derived = self.structure.derived.get(name)
         if derived is None:
-            return stored_tensor(self.structure, self.weights, name)
+            return stored_tensor(self.structure, self._bound(), name)
         if name not in self._derived:
             sources = {source: self._tensor(source) for source in derived.sources}
             self._derived[name] = evaluate(derived, sources)
@@ -182,7 +172,7 @@ class EventStream:
         Raises:
             StructureError: no weights are bound.
         """
-        weights = self.weights
+        weights = self._bound()
         return {name: stored_tensor(self.structure, weights, name) for name in self.structure.tensors}
 
     def bind(self, state_dict: Mapping[str, Tensor]) -> EventStream:
@@ -194,10 +184,7 @@ class EventStream:
             CheckpointError: names or shapes do not fit.
         """
         check_weights(self.structure, state_dict)
-        bound = copy(self)
-        bound._weights = state_dict
-        bound._derived = {}
-        return bound
+        return EventStream(self.structure, state_dict, trusted=True)
 
     def nonfinite(self) -> dict[str, int]:
         """Tensors with NaN or infinite elements, and how many; reads all weights.
@@ -223,7 +210,7 @@ class EventStream:
             FileFormatError: the file cannot be written, or holds something the format has no place for.
             StructureError: no weights are bound.
         """
-        save_stream(path, self.structure, self.weights if weights else None)
+        save_stream(path, self.structure, self._bound() if weights else None)
 
     def to_networkx(self, t: int | None = None) -> nx.MultiDiGraph:
         """A networkx graph of snapshot ``t``, or of all blocks; see :func:`to_networkx`."""

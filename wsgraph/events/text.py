@@ -62,14 +62,14 @@ def _edge_text(edge: EdgeBlock, structure: Structure) -> str:
 
 
 def node_view_text(view: NodeView, structure: Structure) -> str:
-    """A node view such as ``n3`` (a whole block), ``n3[0:16]``, ``n3+n5`` or ``(n3+n5)@gather``."""
+    """A node view such as ``n3`` (a whole block), ``n3[0:16]``, ``n3+n5`` or ``{n3+n5}@gather``."""
     joined = "+".join(
         f"n{part.block}"
         if part.size == structure.node_by_id[part.block].size
         else f"n{part.block}[{part.start}:{part.stop}]"
         for part in view.parts
     )
-    return joined if view.index is None else f"({joined})@{view.index}"
+    return joined if view.index is None else f"{{{joined}}}@{view.index}"
 
 
 def feature_text(feature: Feature) -> str:

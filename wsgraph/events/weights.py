@@ -77,7 +77,9 @@ def count_nonfinite(tensor: Tensor) -> int:
     if not (tensor.is_floating_point() or tensor.is_complex()):
         return 0
     count = 0
-    for chunk in tensor.detach().reshape(-1).split(_CHUNK):
+    flat = tensor.detach().reshape(-1)
+    for start in range(0, flat.numel(), _CHUNK):
+        chunk = flat[start : start + _CHUNK]
         # torch has no isfinite for its eight-bit floats.
         wide = chunk.float() if chunk.dtype.itemsize == 1 else chunk
         count += chunk.numel() - int(torch.isfinite(wide).count_nonzero())

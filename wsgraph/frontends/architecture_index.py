@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 __all__ = ["Entry", "Shapes", "closest", "entries", "matching", "signature"]
 
@@ -113,7 +114,7 @@ def _timm_models() -> Iterator[tuple[str, Shapes, tuple[str, ...]]]:
 
     for name in timm.list_models():
         with skeleton():
-            model = timm.create_model(name)
+            model: Any = timm.create_model(name)
         classifier = model.pretrained_cfg.get("classifier") or ()
         heads = (classifier,) if isinstance(classifier, str) else tuple(classifier)
         yield f"timm:{name}", {key: tuple(value.shape) for key, value in model.state_dict().items()}, heads

@@ -62,7 +62,9 @@ def build(arch: str, **extra: object) -> nn.Module:
         with skeleton():
             module = factory(**arguments)
     except Exception as error:  # whatever the user's or the library's constructor raises
-        raise SourceError(f"building {arch!r} failed: {type(error).__name__}: {error}", remedy=_SYNTAX) from error
+        raise SourceError(
+            f"building {arch!r} failed: {type(error).__name__}: {error}", remedy=_SYNTAX
+        ) from error
     if not isinstance(module, nn.Module):
         raise SourceError(f"{arch!r} makes a {type(module).__name__}, not an nn.Module", remedy=_SYNTAX)
     return module
@@ -98,7 +100,7 @@ def recognise(
     missing: list[str] = []
     for named, notes in _variants(tensors):
         shapes = {name: tuple(tensor.shape) for name, tensor in named.items()}
-        fitting = list(matching(shapes))
+        fitting = sorted(matching(shapes), key=_preference)
         for entry in fitting:
             try:
                 module = _build_entry(entry, shapes)
@@ -123,6 +125,11 @@ def recognise(
         + (f"; closest in size: {', '.join(near)}" if near else ""),
         remedy=_SYNTAX,
     )
+
+
+def _preference(entry: Entry) -> tuple[bool, int]:
+    """Sorts models of the same names and shapes: torchvision's first, then the shortest name."""
+    return entry.arch.startswith("timm:"), len(entry.arch)
 
 
 def _variants(tensors: Mapping[str, Tensor]) -> Iterator[tuple[dict[str, Tensor], tuple[str, ...]]]:

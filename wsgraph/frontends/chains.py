@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from wsgraph.frontends.skeleton import skeleton
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["Chain", "chain_of"]
 
@@ -38,7 +41,7 @@ class Chain(nn.Module):
             *path, leaf = name.split(".")
             owner: nn.Module = self
             for part in path:
-                if part not in owner._modules:
+                if part not in dict(owner.named_children()):
                     owner.add_module(part, nn.Module())
                 owner = owner.get_submodule(part)
             owner.add_module(leaf, nn.Linear(n_in, n_out, bias=f"{name}.bias" in tensors))

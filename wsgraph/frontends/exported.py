@@ -16,7 +16,7 @@ import torch
 from torch.export.pt2_archive._package import PT2ArchiveReader, load_pt2
 
 from wsgraph.errors import CheckpointError, UnsafeCheckpointError, WsgraphError
-from wsgraph.frontends.exported_json import check_program, walk
+from wsgraph.frontends.exported_json import check_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,14 +64,16 @@ def _check(archive: PT2ArchiveReader, where: str) -> None:
     """Refuse every record of the archive that loading could execute."""
     for name in archive.get_file_names():
         if not _RECORDS.fullmatch(name):
-            raise UnsafeCheckpointError(f"{where} holds {name}, which is no tensor and no graph", remedy=_REMEDY)
+            raise UnsafeCheckpointError(
+                f"{where} holds {name}, which is no tensor and no graph", remedy=_REMEDY
+            )
         if name.startswith("models/"):
             check_program(json.loads(archive.read_bytes(name)), where, _REMEDY)
         elif name.endswith("_config.json"):
             folder = name.rpartition("/")[0]
-            for key, value in walk(json.loads(archive.read_bytes(name))):
-                if key == "" and isinstance(value, dict) and value.get("use_pickle"):
-                    _check_pickle(archive, f"{folder}/{value.get('path_name')}", where)
+            for entry in json.loads(archive.read_bytes(name))["config"].values():
+                if entry.get("use_pickle"):
+                    _check_pickle(archive, f"{folder}/{entry['path_name']}", where)
         elif name.startswith("data/sample_inputs/"):
             _check_pickle(archive, name, where)
 

@@ -41,7 +41,8 @@ def weights_in(folder: Path) -> Path:
             names = ", ".join(path.name for path in found)
             raise SourceError(f"{folder} holds several weight files: {names}", remedy="name one of them")
     raise SourceError(
-        f"{folder} holds no weights: looked for {', '.join(_WEIGHTS)}", remedy="name the checkpoint file itself"
+        f"{folder} holds no weights: looked for {', '.join(_WEIGHTS)}",
+        remedy="name the checkpoint file itself",
     )
 
 
@@ -76,10 +77,11 @@ def build_from_config(
 def _build_transformers(config: Path, content: Mapping[str, object]) -> Any:
     """The class that the configuration names, or the plain AutoModel of its type."""
     try:
-        import transformers  # noqa: PLC0415  an optional dependency, and slow to import
+        import transformers
     except ImportError as error:
         raise MissingDependencyError(
-            f"{config} describes a transformers model ({content['model_type']})", remedy="pip install transformers"
+            f"{config} describes a transformers model ({content['model_type']})",
+            remedy="pip install transformers",
         ) from error
     names = content.get("architectures")
     name = str(names[0]) if isinstance(names, list) and names else ""
@@ -94,7 +96,8 @@ def _build_transformers(config: Path, content: Mapping[str, object]) -> Any:
             str(config.parent), local_files_only=True, trust_remote_code=False
         )
         with skeleton():
-            return kind.from_config(settings) if kind is transformers.AutoModel else kind(settings)
+            make: Any = kind.from_config if kind is transformers.AutoModel else kind
+            return make(settings)
     except Exception as error:  # settings that the library's classes refuse
         raise CheckpointError(
             f"{config} makes no model: {type(error).__name__}: {error}", remedy="check the configuration"

@@ -11,13 +11,15 @@ from torch import Tensor
 
 from wsgraph.errors import InputShapeError
 
-__all__ = ["Inputs", "make_inputs", "parse_spec", "zeros"]
+__all__ = ["Inputs", "make_inputs", "parse_spec"]
 
 Inputs: TypeAlias = str | Tensor | Sequence[str | Tensor] | None
 """One input or several, as tensors or as text; None to work them out."""
 
 _SPEC = re.compile(r"(?P<sizes>[1-9]\d*(x[1-9]\d*)*)(:(?P<dtype>[a-z]\w*))?")
-_REMEDY = "write sizes with an x between, and a dtype after a colon if it is not float: 1x3x224x224, 1x128:int64"
+_REMEDY = (
+    "write sizes with an x between, and a dtype after a colon if it is not float: 1x3x224x224, 1x128:int64"
+)
 
 
 def parse_spec(spec: str, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -36,9 +38,11 @@ def parse_spec(spec: str, dtype: torch.dtype = torch.float32) -> Tensor:
     if name := match["dtype"]:
         found = getattr(torch, name, None)
         if not isinstance(found, torch.dtype):
-            raise InputShapeError(f"input {spec!r} asks for {name!r}, which is no dtype of torch", remedy=_REMEDY)
+            raise InputShapeError(
+                f"input {spec!r} asks for {name!r}, which is no dtype of torch", remedy=_REMEDY
+            )
         dtype = found
-    return zeros([int(size) for size in match["sizes"].split("x")], dtype)
+    return torch.zeros([int(size) for size in match["sizes"].split("x")], dtype=dtype)
 
 
 def make_inputs(inputs: Inputs, dtype: torch.dtype = torch.float32) -> tuple[Tensor, ...]:
@@ -54,8 +58,3 @@ def make_inputs(inputs: Inputs, dtype: torch.dtype = torch.float32) -> tuple[Ten
             raise InputShapeError(f"input {item!r} is neither a shape as text nor a tensor", remedy=_REMEDY)
         tensors.append(item if isinstance(item, Tensor) else parse_spec(item, dtype))
     return tuple(tensors)
-
-
-def zeros(sizes: Sequence[int], dtype: torch.dtype) -> Tensor:
-    """``[*sizes]`` zeros that take the memory of one, however large a shape is asked for."""
-    return torch.zeros((), dtype=dtype).expand(tuple(sizes))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 __all__ = ["skeleton"]
 
@@ -19,10 +21,22 @@ _SMALL = 4096
 """Tensors up to this many elements are computed for real, which costs nothing."""
 
 _FILLERS = frozenset(
-    "abs_ add_ bernoulli_ cauchy_ clamp_ clip_ constant_ copy_ div_ erfinv_ exponential_ fill_ fill_diagonal_ kaiming_uniform_ "
-    "log_normal_ mul_ neg_ normal_ sqrt_ sub_ trunc_ uniform_ zero_ __setitem__".split()
+    {
+        *(
+            "normal_",
+            "uniform_",
+            "trunc_",
+            "bernoulli_",
+            "cauchy_",
+            "exponential_",
+            "log_normal_",
+            "kaiming_uniform_",
+        ),
+        *("fill_", "fill_diagonal_", "constant_", "zero_", "copy_", "__setitem__"),
+        *("abs_", "add_", "clamp_", "clip_", "div_", "erfinv_", "mul_", "neg_", "sqrt_", "sub_"),
+    }
 )
-_RANDOM = frozenset("rand rand_like randn randn_like".split())
+_RANDOM = frozenset({"rand", "rand_like", "randn", "randn_like"})
 
 
 class _Untouched(TorchFunctionMode):
@@ -56,12 +70,12 @@ class _Untouched(TorchFunctionMode):
         return func(*args, **arguments)
 
     def _remember(self, parameter: Tensor) -> None:
-        reference = StorageWeakRef(parameter.untyped_storage())
+        reference = StorageWeakRef(parameter.untyped_storage())  # type: ignore[no-untyped-call]
         # The weak reference keeps the number from being used again by another storage.
         self._parameters.setdefault(reference.cdata, reference)
 
     def _is_parameter(self, tensor: Tensor) -> bool:
-        return tensor.untyped_storage()._cdata in self._parameters
+        return StorageWeakRef(tensor.untyped_storage()).cdata in self._parameters  # type: ignore[no-untyped-call]
 
 
 def _random(func: Callable[..., Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> Tensor:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from wsgraph.errors import UnsafeCheckpointError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["StandIn"]
 
@@ -34,6 +37,7 @@ class StandIn:
         vars(self)["__new__"] = new or self._refuse
 
     def __call__(self, *args: object, **kwargs: object) -> object:
+        """Refuse, unless the class is one that may be called."""
         if self._call is None:
             return self._refuse(*args, **kwargs)
         return self._call(*args, **kwargs)

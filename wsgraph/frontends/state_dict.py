@@ -89,7 +89,7 @@ def _rank(candidate: tuple[_Place, nn.Module | Mapping[str, object]]) -> tuple[i
 
 
 def without_wrappers(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """The tensors without prefixes that training wrappers add to every name, and a note of what was removed."""
+    """The tensors without the prefixes that training wrappers add to every name, and a note."""
     names = dict(tensors)
     removed = ""
     while prefix := next((w for w in _WRAPPERS if names and all(n.startswith(w) for n in names)), None):

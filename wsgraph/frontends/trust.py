@@ -14,10 +14,9 @@ import importlib
 import importlib.util
 import inspect
 import warnings
-from collections.abc import Callable, Sequence
 from enum import Enum
 from types import MethodType
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
@@ -25,6 +24,9 @@ from torch.nn import functional
 
 from wsgraph.errors import CheckpointError, UnsafeCheckpointError
 from wsgraph.frontends.stand_in import StandIn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 __all__ = ["TRUSTED_ROOTS", "Grant", "grants"]
 
@@ -36,9 +38,10 @@ TRUSTED_ROOTS = ("torch.nn", "torch.ao.nn", "torchvision", "timm", "transformers
 ``torch.jit``, ``torch.hub``, ``torch.package``), so that only its layers are trusted."""
 
 _ACTIVATIONS = (
-    "celu elu gelu glu hardshrink hardsigmoid hardswish hardtanh leaky_relu log_softmax logsigmoid mish "
-    "relu relu6 selu sigmoid silu softmax softmin softplus softshrink softsign tanh tanhshrink"
-).split()
+    *("celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu"),
+    *("log_softmax", "logsigmoid", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softmin"),
+    *("softplus", "softshrink", "softsign", "tanh", "tanhshrink"),
+)
 
 _PURE_FUNCTIONS: dict[str, Callable[..., object]] = {
     **{f"torch.nn.functional.{name}": getattr(functional, name) for name in _ACTIVATIONS},
@@ -172,7 +175,7 @@ def _safe_getattr(owner: object, name: str) -> Callable[..., object]:
 def _refusal(path: str, where: str, why: str) -> UnsafeCheckpointError:
     package = path.split(".", maxsplit=1)[0]
     return UnsafeCheckpointError(
-        f"{where} asks for {path}, which is not allowed in a checkpoint: {why} (loading never runs a file's code)",
+        f"{where} asks for {path}, which is not allowed in a checkpoint: {why} (loading runs no code)",
         remedy=f"if you trust the package, and this is one of its layers, pass --allow {package}; "
         "or save the model's state dict and pass --arch",
     )

@@ -5,14 +5,17 @@ from __future__ import annotations
 import pickle
 import warnings
 import zipfile
-from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from wsgraph.errors import CheckpointError, SourceError, UnsafeCheckpointError, WsgraphError
 from wsgraph.frontends.trust import grants
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 __all__ = ["load_pickle"]
 
@@ -72,7 +75,7 @@ def _check_container(path: Path) -> bool:
             )
         if head[:1] != b"\x80":
             raise CheckpointError(
-                f"{path.name} is no torch checkpoint: it starts with {head!r}, neither a zip archive nor a pickle",
+                f"{path.name} is no torch checkpoint: it is neither a zip archive nor a pickle",
                 remedy="pass a file that torch.save wrote, or name its format by its suffix",
             )
         return False

@@ -30,12 +30,12 @@ def combine(graph: GraphBuilder, left: Activation, right: Activation, kind: str)
         kind: ``sum`` or ``product``.
     """
     if _same_nodes(left, right):
-        return replace(left, axes=_unite(left.axes, right.axes), fresh=None, via=_merge_via(left, right))
+        return replace(left, axes=(*_unite_sites(left, right), *left.nodes), fresh=None, via=_merge_via(left, right))
     left, right = _force_where_needed(graph, left, right)
-    axes: list[Axis] = []
-    rest = list(right.axes)
+    axes: list[Axis] = list(_unite_sites(left, right))
+    rest = [a for a in right.axes if not a.is_sites]
     fresh: Nodes | None = None
-    for axis in left.axes:
+    for axis in (a for a in left.axes if not a.is_sites):
         partner = _partner(axis, rest)
         if partner is None:
             axes.append(axis)
@@ -77,9 +77,13 @@ def _same_nodes(left: Activation, right: Activation) -> bool:
     return all(any(same_labels(x.labels, y.labels) for y in b) for x in a)
 
 
-def _unite(left: tuple[Axis, ...], right: tuple[Axis, ...]) -> tuple[Axis, ...]:
-    spare = [a for a in right if a.is_sites and not any(set(a.dims) & set(b.dims) for b in left)]
-    return (*left, *spare)
+def _unite_sites(left: Activation, right: Activation) -> tuple[Axis, ...]:
+    """Positions of both operands; a dimension whose positions are known already keeps the first's."""
+    axes = list(left.sites)
+    for axis in right.sites:
+        if not set(axis.dims) <= {d for a in axes for d in a.dims}:
+            axes.append(axis)
+    return tuple(axes)
 
 
 def _merge_via(left: Activation, right: Activation) -> tuple[str, ...]:
@@ -99,12 +103,10 @@ def _force_where_needed(
 
 def _partner(axis: Axis, rest: list[Axis]) -> Axis | None:
     """The other operand's axis that varies along the same dimensions."""
-    same_kind = [b for b in rest if b.is_sites == axis.is_sites and b.pending == axis.pending]
+    same_kind = [b for b in rest if b.pending == axis.pending]
     for other in same_kind:
         if set(axis.dims) & set(other.dims):
             return other
-    if axis.is_sites:
-        return None
     for other in same_kind:
         if not axis.dims or not other.dims:
             return other
@@ -112,10 +114,10 @@ def _partner(axis: Axis, rest: list[Axis]) -> Axis | None:
 
 
 def _merge(graph: GraphBuilder, left: _Side, right: _Side, kind: str) -> _Merged:
-    if left.axis.is_sites or same_labels(left.axis.labels, right.axis.labels):
-        return _Merged(left.axis if not left.axis.pending else _merge_logits(left.axis, right.axis))
     if left.axis.pending:
         return _Merged(_merge_logits(left.axis, right.axis))
+    if same_labels(left.axis.labels, right.axis.labels):
+        return _Merged(left.axis)
     if kind == "sum":
         merged = _residual(graph, left, right)
         if merged is not None:

@@ -165,14 +165,20 @@ def output(sources: Sources, dst: Nodes, shape: tuple[int, ...], dim: int) -> Ac
     """
     dim %= len(shape)
     x = sources.activation
-    rank = _drop(sources.rank, sources.dims).unsqueeze(dim)
+    # Cut down first: arithmetic on an expanded view would write out every element.
+    rank = restrict(_drop(sources.rank, sources.dims).unsqueeze(dim), _kept_dims(sources, dim))
     n_out = dst.size // sources.groups
-    labels = dst.base + rank * n_out + arange_along(shape, dim)
-    axis = Axis(
-        labels.expand(shape), attention=_inherit(sources.axis), frozen_dims=None
-    )
+    local = restrict(arange_along(shape, dim, dst.base), (dim,))
+    axis = Axis((rank * n_out + local).expand(shape), attention=_inherit(sources.axis))
     axes = [replace(a, labels=a.labels.unsqueeze(dim).expand(shape), frozen_dims=None) for a in _kept_axes(x, sources)]
     return Activation(shape, (*axes, axis), fresh=dst)
+
+
+def _kept_dims(sources: Sources, dim: int) -> list[int]:
+    """Dimensions of the output along which the groups of sources differ."""
+    order = [d for d in range(len(sources.activation.shape)) if d not in sources.dims]
+    at = [k + (k >= dim) for k in range(len(order))]
+    return [at[k] for k, d in enumerate(order) if d in sources.axis.dims]
 
 
 def _inherit(axis: Axis) -> Attention | None:

@@ -56,7 +56,7 @@ class Deriver:
         for op in (o for o in graph.ops if o in needed):
             result = f"%{len(lines)}"
             arguments = _encode((list(op.args), dict(op.kwargs)), names, sources, op)
-            lines.append([result, str(op.target), *arguments])
+            lines.append([result, _functional_name(op), *arguments])
             if len(op.outputs) == 1:
                 names[op.outputs[0]] = result
             else:
@@ -66,6 +66,11 @@ class Deriver:
         last = int(names[value][1:])
         text = json.dumps(lines[: last + 1])
         return Derived(name, value.shape, tuple(sources), text)
+
+
+def _functional_name(op: Op) -> str:
+    """``aten.relu.default`` for ``relu_`` too: a recipe never writes to its arguments."""
+    return f"{op.key}.{getattr(op.target, '_overloadname', 'default')}"
 
 
 def _needed(value: Value, producers: dict[Value, Op]) -> set[Op]:

@@ -99,6 +99,8 @@ def _lower_op(lowered: Lowered, op: Op, registry: Registry, constants: ConstantP
         if not any(_is_parameter(s) for s in states):
             return _move_buffer(op, states, constants) or [Constant(v) for v in op.outputs]
         return _compute_parameters(lowered, op, states, constants)
+    if _only_shape_matters(op.key):
+        return [Constant(v) for v in op.outputs]
     function = registry.lowering_for(op.key)
     if function is None and torch.Tag.pointwise in getattr(op.target, "tags", ()):
         function = registry.lowering_for("pointwise")
@@ -111,6 +113,12 @@ def _lower_op(lowered: Lowered, op: Op, registry: Registry, constants: ConstantP
     results = list(result) if isinstance(result, tuple | list) else [result]
     _check_results(op, results)
     return results
+
+
+def _only_shape_matters(key: str) -> bool:
+    """Factory functions that take a tensor for its shape and type."""
+    name = key.removeprefix("aten.")
+    return name != key and (name.startswith("new_") or name.endswith("_like"))
 
 
 def _check_results(op: Op, results: list[State]) -> None:

@@ -8,7 +8,7 @@ from plugins too, so ``wsgraph --help`` imports them all.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import pluggy
 
@@ -17,9 +17,17 @@ if TYPE_CHECKING:
 
     import typer
 
+    from wsgraph.frontends.source import Source
+    from wsgraph.ir.graph import Graph
+    from wsgraph.lowering.facade import LoweringGraph
+    from wsgraph.lowering.operation import Operation, State
+
 __all__ = [
     "PROJECT",
+    "Frontend",
+    "Lowering",
     "Register",
+    "Rewrite",
     "hookimpl",
     "hookspec",
     "wsgraph_register_commands",
@@ -34,6 +42,15 @@ PROJECT = "wsgraph"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
+Lowering: TypeAlias = "Callable[[Operation, LoweringGraph], State | list[State] | tuple[State, ...]]"
+"""What lowers an operator: adds its blocks to the graph and returns the states of its outputs."""
+
+Rewrite: TypeAlias = "Callable[[Graph], Graph]"
+"""A pass over the IR."""
+
+Frontend: TypeAlias = "Callable[..., Source | None]"
+"""Opens a kind of model source, or returns None for one that is not its kind."""
+
 T_contra = TypeVar("T_contra", contravariant=True)
 
 
@@ -45,17 +62,17 @@ class Register(Protocol[T_contra]):
 
 
 @hookspec
-def wsgraph_register_lowerings(register: Register[Callable[..., Any]]) -> None:
+def wsgraph_register_lowerings(register: Register[Lowering]) -> None:
     """Add operators: ``register("mylib.scaled_linear", lower)``.
 
     The key is the operator's canonical name, its library and its name without the overload.
-    ``lower(op, graph)`` gets the operator with its inputs, adds node and edge blocks through the
-    ``GraphBuilder`` and returns the operator's output.
+    ``lower(op, graph)`` gets the operator with its inputs, adds node and edge blocks to the graph and
+    returns the operator's output.
     """
 
 
 @hookspec
-def wsgraph_register_rewrites(register: Register[Callable[..., Any]]) -> None:
+def wsgraph_register_rewrites(register: Register[Rewrite]) -> None:
     """Add passes over the IR: ``register("fuse-my-attention", rewrite)``.
 
     ``rewrite(graph)`` returns a graph. Passes run in the order of registration, the built-in ones first.
@@ -63,7 +80,7 @@ def wsgraph_register_rewrites(register: Register[Callable[..., Any]]) -> None:
 
 
 @hookspec
-def wsgraph_register_frontends(register: Register[Callable[..., Any]]) -> None:
+def wsgraph_register_frontends(register: Register[Frontend]) -> None:
     """Add kinds of model source: ``register("mylib", open)``.
 
     ``open(source, inputs=..., arch=..., allow=...)`` returns a ``Source``, or None for a source that
@@ -80,6 +97,6 @@ def wsgraph_register_zoo_formats(register: Register[Callable[..., Any]]) -> None
 def wsgraph_register_commands(cli: typer.Typer) -> None:
     """Add sub-commands: ``cli.command("mine")(function)`` or ``cli.add_typer(app, name="mine")``.
 
-    Only the command's signature is needed for ``--help``; import what it works with inside it. A command
-    that does not read or write anything heavy still takes ``--json``.
+    Only the command's signature is needed for ``--help``; import what it works with inside it. By custom
+    every command takes ``--json``.
     """

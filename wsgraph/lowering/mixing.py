@@ -93,7 +93,8 @@ def _sort(left: Activation, right: Activation, dims: tuple[int, ...]) -> _Sorted
             if axis.attention is not None:
                 out.logits.append(axis)
             elif axis.is_sites:
-                if not along or set(axis.dims) - set(dims):
+                # Summed positions are gone; what the other operand already tracks need not be told twice.
+                if not along and not set(axis.dims) <= {d for s in out.sites for d in s.dims}:
                     out.sites.append(axis)
             elif along or (singles and not axis.dims and _single_contraction(left, dims)):
                 out.consumed.append((tag, axis))

@@ -71,11 +71,11 @@ def _add_table(graph: GraphBuilder, met: _Meeting, p: ParamValue) -> Activation:
         labels = rank + block.base
         axis = Axis(labels.expand(x.shape), attention=axis.attention)
     table = _table(met, labels, block)
-    ticks = 0 if axis.attention is not None else 1
-    t = max(block.t - ticks, 0) if ticks == 0 else 0
+    # A table on attention logits belongs to the attention's timestamp, whatever the depth.
+    t = max(block.t - 1, 0) if axis.attention is not None else 0
     positions = graph.add_nodes(table.shape[1], role="position", t=t)
     feature = p.from_elements(table.unsqueeze(-1))
-    graph.add_edge_block(positions.ids, block, feature, Pattern.DENSE, (*table.shape, 1), ticks=ticks)
+    graph.add_edge_block(positions.ids, block, feature, Pattern.DENSE, (*table.shape, 1))
     return _replace_axis(met, axis, block)
 
 

@@ -1,24 +1,19 @@
-"""Finding, loading and checking plugins."""
+"""Loading plugins, checking their hooks, and asking them what they register."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
 from functools import cache, partial
-from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-import wsgraph
 from wsgraph.errors import PluginError
 from wsgraph.lowering import hookspecs
+from wsgraph.lowering.discovery import DISABLE_VARIABLE, Plugin, find_plugins
 from wsgraph.lowering.registry import Registry, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from types import ModuleType
 
 __all__ = [
     "BUILTIN_COMMANDS",
@@ -34,6 +29,7 @@ BUILTIN_PLUGINS: tuple[str, ...] = (
     "wsgraph_plugins.movement",
     "wsgraph_plugins.elementwise",
     "wsgraph_plugins.linear",
+    "wsgraph_plugins.einsum",
     "wsgraph_plugins.conv",
     "wsgraph_plugins.norm",
     "wsgraph_plugins.concat",
@@ -47,44 +43,12 @@ BUILTIN_PLUGINS: tuple[str, ...] = (
 BUILTIN_COMMANDS: tuple[str, ...] = ("wsgraph.cli.builtin",)
 """Modules whose commands come with wsgraph; apart, because ``wsgraph --help`` loads only these of ours."""
 
-ENTRY_POINT_GROUP = "wsgraph"
-DISABLE_VARIABLE = "WSGRAPH_DISABLE_PLUGINS"
-
 _REGISTRY_HOOKS = {
     "wsgraph_register_lowerings": "lowerings",
     "wsgraph_register_rewrites": "rewrites",
     "wsgraph_register_frontends": "frontends",
     "wsgraph_register_zoo_formats": "zoo_formats",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Plugin:
-    """One plugin, loaded or switched off.
-
-    Attributes:
-        name: the entry point's name, or a built-in module's full name.
-        distribution: the distribution that brings it.
-        version: that distribution's version.
-        module: the module, or the object that the entry point names; None when switched off.
-        builtin: whether it comes with wsgraph.
-    """
-
-    name: str
-    distribution: str
-    version: str
-    module: Any
-    builtin: bool
-
-    @property
-    def enabled(self) -> bool:
-        """Whether it is loaded."""
-        return self.module is not None
-
-    @property
-    def described(self) -> str:
-        """Name and origin for messages: ``my-ops (distribution wsgraph-my-ops 1.2)``."""
-        return f"{self.name} (distribution {self.distribution} {self.version})"
 
 
 class PluginHost:
@@ -136,7 +100,7 @@ class PluginHost:
         for plugin in self._active():
             for hook in self.hooks(plugin):
                 if hook in _REGISTRY_HOOKS:
-                    table: Table = getattr(registry, _REGISTRY_HOOKS[hook])
+                    table: Table[Any] = getattr(registry, _REGISTRY_HOOKS[hook])
                     self.call(hook, plugin, register=partial(table.add, owner=plugin.name))
         return registry
 
@@ -168,47 +132,10 @@ def load_plugins(builtin: Iterable[str]) -> PluginHost:
     Raises:
         PluginError: a plugin cannot be imported or is not valid.
     """
-    disabled = _disabled()
-    return PluginHost([*_builtin_plugins(builtin, disabled), *_third_party_plugins(disabled)])
+    return PluginHost(find_plugins(builtin))
 
 
 @cache
 def load_registry() -> Registry:
     """Everything registered by the built-in and the installed plugins; loaded once a process."""
     return load_plugins(BUILTIN_PLUGINS).registry()
-
-
-def _disabled() -> frozenset[str]:
-    return frozenset(filter(None, map(str.strip, os.environ.get(DISABLE_VARIABLE, "").split(","))))
-
-
-def _builtin_plugins(names: Iterable[str], disabled: frozenset[str]) -> Iterator[Plugin]:
-    for name in names:
-        module = None if name in disabled else import_module(name)
-        yield Plugin(name, "wsgraph", wsgraph.__version__, module, builtin=True)
-
-
-def _third_party_plugins(disabled: frozenset[str]) -> Iterator[Plugin]:
-    for entry_point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda e: e.name):
-        distribution, version = _origin(entry_point)
-        off = not disabled.isdisjoint({"all", entry_point.name, distribution})
-        module = None if off else _load(entry_point)
-        yield Plugin(entry_point.name, distribution, version, module, builtin=False)
-
-
-def _origin(entry_point: EntryPoint) -> tuple[str, str]:
-    if entry_point.dist is None:
-        return "unknown", "unknown"
-    return entry_point.dist.name, entry_point.dist.version
-
-
-def _load(entry_point: EntryPoint) -> ModuleType | object:
-    try:
-        return entry_point.load()  # type: ignore[no-any-return]  # an entry point may name anything
-    except Exception as error:  # importing foreign code may fail in any way
-        distribution, version = _origin(entry_point)
-        raise PluginError(
-            f"plugin {entry_point.name} of the distribution {distribution} {version} cannot be imported "
-            f"({entry_point.value}): {type(error).__name__}: {error}",
-            remedy=f"mend or uninstall it, or switch it off: {DISABLE_VARIABLE}={entry_point.name}",
-        ) from error

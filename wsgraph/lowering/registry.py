@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from wsgraph.errors import PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from wsgraph.lowering.hookspecs import Frontend, Lowering, Rewrite
+
 __all__ = ["Entry", "Registry", "Table"]
+
+F = TypeVar("F", bound="Callable[..., Any]")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Generic[F]):
     """One thing that a plugin registered.
 
     Attributes:
@@ -24,11 +28,11 @@ class Entry:
     """
 
     key: str
-    function: Callable[..., Any]
+    function: F
     owner: str
 
 
-class Table:
+class Table(Generic[F]):
     """One family of registrations, in the order they were made.
 
     Args:
@@ -37,15 +41,15 @@ class Table:
 
     def __init__(self, family: str) -> None:
         self.family = family
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, Entry[F]] = {}
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[Entry[F]]:
         return iter(self._entries.values())
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, key: str) -> Entry | None:
+    def get(self, key: str) -> Entry[F] | None:
         """The entry under ``key``, or None."""
         return self._entries.get(key)
 
@@ -53,7 +57,7 @@ class Table:
         """Keys that a plugin registered."""
         return tuple(entry.key for entry in self if entry.owner == owner)
 
-    def add(self, key: str, function: Callable[..., Any], owner: str) -> None:
+    def add(self, key: str, function: F, owner: str) -> None:
         """Register ``function`` under ``key`` for the plugin called ``owner``.
 
         Raises:
@@ -77,17 +81,17 @@ class Registry:
     """Everything that the compiler takes from plugins."""
 
     def __init__(self) -> None:
-        self.lowerings = Table("lowering")
-        self.rewrites = Table("rewrite")
-        self.frontends = Table("frontend")
-        self.zoo_formats = Table("zoo format")
+        self.lowerings: Table[Lowering] = Table("lowering")
+        self.rewrites: Table[Rewrite] = Table("rewrite")
+        self.frontends: Table[Frontend] = Table("frontend")
+        self.zoo_formats: Table[Callable[..., Any]] = Table("zoo format")
 
     @property
-    def tables(self) -> tuple[Table, ...]:
+    def tables(self) -> tuple[Table[Any], ...]:
         """All families."""
         return (self.lowerings, self.rewrites, self.frontends, self.zoo_formats)
 
-    def lowering_for(self, key: str) -> Callable[..., Any] | None:
+    def lowering_for(self, key: str) -> Lowering | None:
         """The function that lowers the operator ``key`` (``aten.linear``), or None when no plugin does."""
         entry = self.lowerings.get(key)
         return None if entry is None else entry.function

@@ -34,17 +34,22 @@ __all__ = [
 
 def varying_dims(labels: Tensor) -> tuple[int, ...]:
     """The dimensions along which the labels differ; strides of 0 answer without reading."""
-    dims = []
-    for dim, (size, stride) in enumerate(zip(labels.shape, labels.stride(), strict=True)):
-        if size > 1 and stride != 0:
-            dims.append(dim)
+    live = [d for d, (n, s) in enumerate(zip(labels.shape, labels.stride(), strict=True)) if n > 1 and s]
     # A stride other than 0 only means that the labels *may* differ: materialised labels are compared.
-    out = []
-    for dim in dims:
-        small = restrict(labels, dims)
-        if not bool((small == small.narrow(dim, 0, 1)).all()):
-            out.append(dim)
-    return tuple(out)
+    small = restrict(labels, live)
+    for dim in list(live):
+        first = small.narrow(dim, 0, 1)
+        if not _differs(small, first, dim):
+            live.remove(dim)
+            small = first
+    return tuple(live)
+
+
+def _differs(labels: Tensor, first: Tensor, dim: int) -> bool:
+    """Whether labels differ from their first slice; the next slice settles it nearly always."""
+    if not torch.equal(labels.narrow(dim, 1, 1), first):
+        return True
+    return not bool((labels == first).all())
 
 
 def restrict(labels: Tensor, dims: Iterable[int]) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from wsgraph.ir.graph import Op, Value
 
-__all__ = ["IDENTITIES", "MOVEMENTS", "mover"]
+__all__ = ["IDENTITIES", "MOVEMENTS", "SHAPE_FROM_SECOND", "mover"]
 
 IDENTITIES = frozenset(
     f"aten.{name}"
@@ -40,6 +40,9 @@ MOVEMENTS = frozenset(
     )
 )  # fmt: skip
 """Operators that are run on labels as they are."""
+
+SHAPE_FROM_SECOND = frozenset({"aten.expand_as", "aten.view_as", "aten.reshape_as"})
+"""Movements that take a second tensor for its shape alone."""
 
 _FLOAT_ONLY = frozenset({"aten.im2col", "aten.pad"})
 _AS_RESHAPE = frozenset({"aten.view", "aten._unsafe_view", "aten.reshape", "aten._reshape_alias"})

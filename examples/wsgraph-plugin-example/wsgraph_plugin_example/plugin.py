@@ -7,11 +7,11 @@ import wsgraph
 
 
 def lower(op, graph):
-    x = op.activation("input")
+    sources = graph.sources(op.activation("input"), dim=-1)
     weight = op.param("weight")  # [n_dst, n_src]
     nodes = graph.add_nodes(weight.shape[0], bias=op.param("bias"))
-    graph.add_edges(graph.sources(x, dim=-1), nodes, weight)
-    return graph.output(x, nodes, dim=-1)
+    graph.add_edges(sources, nodes, weight)
+    return graph.output(sources, nodes, dim=-1)
 
 
 @wsgraph.hookimpl

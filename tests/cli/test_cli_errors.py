@@ -1,7 +1,5 @@
 """Exit codes and messages: one clear message on standard error, no traceback, no partial file."""
 
-import sys
-
 import pytest
 
 import wsgraph
@@ -9,23 +7,6 @@ from wsgraph.cli import main as cli
 from wsgraph.cli.target import Target
 from wsgraph.errors import PluginError, WsgraphError
 from wsgraph.lowering.plugins import DISABLE_VARIABLE
-
-
-@pytest.fixture
-def run(monkeypatch, tmp_path, capsys):
-    """Run ``wsgraph`` in a folder of its own: (exit code, standard output, standard error)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(cli.DEBUG_VARIABLE, raising=False)
-    monkeypatch.setenv(DISABLE_VARIABLE, "all")
-
-    def run_command(*arguments):
-        monkeypatch.setattr(sys, "argv", ["wsgraph", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        captured = capsys.readouterr()
-        return stopped.value.code or 0, captured.out, captured.err
-
-    return run_command
 
 
 def failing_compile(monkeypatch, error):

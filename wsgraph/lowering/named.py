@@ -1,0 +1,169 @@
+"""Contractions with named dimensions: einsum, and batched products with a parameter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from wsgraph.errors import LoweringError
+from wsgraph.events.blocks import Pattern
+from wsgraph.lowering import contraction, mixing
+from wsgraph.lowering.builder import GraphBuilder, Nodes
+from wsgraph.lowering.per_neuron import scale_by_parameter
+from wsgraph.lowering.reduction import reduce_activation
+from wsgraph.lowering.sources import Sources, find_sources
+from wsgraph.provenance.axes import Activation, Axis, restrict
+from wsgraph.provenance.params import ParamValue
+
+__all__ = ["contract_named", "mix_named"]
+
+
+def mix_named(graph: GraphBuilder, left: Activation, a: str, right: Activation, b: str, out: str) -> Activation:
+    """Contract two activations whose dimensions carry letters.
+
+    Args:
+        graph: the builder.
+        left: first operand.
+        a: its letters, one a dimension.
+        right: second operand.
+        b: its letters.
+        out: the result's letters.
+    """
+    left, a = _sum_lonely(graph, left, a, b + out)
+    right, b = _sum_lonely(graph, right, b, a + out)
+    contracted = [c for c in dict.fromkeys(a + b) if c not in out]
+    sizes = {**dict(zip(a, left.shape, strict=True)), **dict(zip(b, right.shape, strict=True))}
+    letters = out + "".join(contracted)
+    joint = tuple(sizes[c] for c in letters)
+    shape = tuple(sizes[c] for c in out)
+    spread = [_spread(x, names, letters, joint) for x, names in ((left, a), (right, b))]
+    return mixing.mix(graph, spread[0], spread[1], len(contracted), shape)
+
+
+def _sum_lonely(graph: GraphBuilder, x: Activation, own: str, others: str) -> tuple[Activation, str]:
+    """Letters that appear nowhere else are summed over first."""
+    lonely = [d for d, c in enumerate(own) if c not in others]
+    if not lonely:
+        return x, own
+    kept = [d for d in range(len(own)) if d not in lonely]
+    shape = tuple(x.shape[d] for d in kept)
+    return reduce_activation(graph, x, lonely, shape, "sum"), "".join(own[d] for d in kept)
+
+
+def _spread(x: Activation, own: str, letters: str, joint: tuple[int, ...]) -> Activation:
+    axes = tuple(a.with_labels(_align(a.labels, own, letters).expand(joint)) for a in x.axes)
+    return replace(x, shape=joint, axes=axes)
+
+
+def _align(labels: Tensor, own: str, letters: str) -> Tensor:
+    """Permute to the letters' order, with dimensions of size 1 for those that are missing."""
+    ordered = labels.permute([own.index(c) for c in letters if c in own])
+    for d, c in enumerate(letters):
+        if c not in own:
+            ordered = ordered.unsqueeze(d)
+    return ordered
+
+
+def contract_named(
+    graph: GraphBuilder, x: Activation, a: str, weight: ParamValue, b: str, out: str
+) -> Activation:
+    """Contract an activation with a parameter; a layer with one part for each shared, kept letter.
+
+    Args:
+        graph: the builder.
+        x: the activation.
+        a: its letters.
+        weight: the parameter.
+        b: its letters.
+        out: the result's letters.
+
+    Raises:
+        LoweringError: a letter of the parameter alone is summed over.
+    """
+    x, a = _sum_lonely(graph, x, a, b + out)
+    sizes = {**dict(zip(b, weight.shape, strict=True)), **dict(zip(a, x.shape, strict=True))}
+    if any(c not in a + out for c in b):
+        raise LoweringError(f"{graph.op!r} sums a parameter over a dimension of its own ({b} in {a},{b}->{out})")
+    summed = [c for c in a if c in b and c not in out]
+    shared = [c for c in b if c in a and c in out]
+    new = [c for c in b if c not in a]
+    if not summed and not new:
+        return _product(graph, x, a, weight, b, out)
+    sources = find_sources(graph, x, [a.index(c) for c in summed]) if summed else _outer(graph, x)
+    order = [*shared, *new, *[c for c in a if c in summed]]
+    n_shared, n_new = (math.prod(sizes[c] for c in part) for part in (shared, new))
+    laid = weight.apply(lambda t: t.permute([b.index(c) for c in order])).reshape(n_shared, n_new, -1, 1)
+    dst, part = _layer(graph, sources, laid, a, shared, sizes)
+    return _result(sources, dst, part, a, shared, new, out, sizes)
+
+
+def _product(graph: GraphBuilder, x: Activation, a: str, weight: ParamValue, b: str, out: str) -> Activation:
+    letters = out
+    shape = tuple(dict(zip(a, x.shape, strict=True))[c] for c in letters)
+    laid = weight.apply(lambda t: _align(t, b, letters))
+    return scale_by_parameter(graph, _spread(x, a, letters, shape), laid)
+
+
+def _outer(graph: GraphBuilder, x: Activation) -> Sources:
+    raise LoweringError(f"{graph.op!r}: an outer product of an activation {list(x.shape)} with a parameter")
+
+
+def _layer(
+    graph: GraphBuilder,
+    sources: Sources,
+    weight: ParamValue,
+    a: str,
+    shared: list[str],
+    sizes: Mapping[str, int],
+) -> tuple[Nodes, Tensor]:
+    """Nodes ``[shared, new]`` of the layer; and which part each kept position of x belongs to."""
+    n_shared, n_new, width, _ = weight.shape
+    role = "logits" if sources.axis.attention is not None else "hidden"
+    via = sources.activation.via
+    position = torch.arange(n_shared).view([sizes[c] for c in shared]) if shared else torch.zeros(())
+    part = _align(position.long(), "".join(shared), a)
+    if sources.groups == 1:
+        dst = graph.add_nodes(n_shared * n_new, role=role)
+        contraction.connect(graph, sources, dst, weight.reshape(n_shared * n_new, width, 1))
+        return dst, part
+    rank, part = torch.broadcast_tensors(sources.rank, part)
+    pairs = torch.unique(torch.stack([part.reshape(-1), rank.reshape(-1)], 1), dim=0)
+    if len(pairs) != n_shared:
+        raise LoweringError(f"{graph.op!r}: parts of the parameter are shared by different neurons")
+    dst = graph.add_nodes(n_shared * n_new, role=role)
+    ids = sources.ids[pairs[:, 1]]
+    graph.add_edge_block(
+        ids.reshape(-1), dst, weight, Pattern.GROUPED, weight.shape, ticks=sources.ticks, via=via
+    )
+    return dst, part
+
+
+def _result(
+    sources: Sources,
+    dst: Nodes,
+    part: Tensor,
+    a: str,
+    shared: list[str],
+    new: list[str],
+    out: str,
+    sizes: Mapping[str, int],
+) -> Activation:
+    kept = "".join(c for c in a if c in out)
+    shape = tuple(sizes[c] for c in out)
+    n_new = math.prod(sizes[c] for c in new)
+    local = torch.arange(n_new).view([sizes[c] for c in new])
+    part = restrict(part, [a.index(c) for c in shared])
+    flat = part.reshape([n for n, c in zip(part.shape, a, strict=True) if c in kept])
+    labels = dst.base + _align(flat, kept, out) * n_new + _align(local, "".join(new), out)
+    axes = [Axis(labels.expand(shape))]
+    for axis in sources.activation.axes:
+        if axis is sources.axis or not [d for d in axis.dims if a[d] in kept]:
+            continue
+        cut = restrict(axis.labels, [d for d in range(len(a)) if a[d] in kept])
+        squeezed = cut.reshape([n for n, c in zip(cut.shape, a, strict=True) if c in kept])
+        axes.append(axis.with_labels(_align(squeezed, kept, out).expand(shape)))
+    return Activation(shape, tuple(axes), fresh=dst)
