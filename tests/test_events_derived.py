@@ -50,6 +50,15 @@ def test_results_of_operators_with_several():
     assert torch.equal(evaluate(derived(build.text(), (2, 2), "w"), {"w": weight}), weight[:, 2:])
 
 
+def test_positions_made_from_nothing():
+    build = RecipeBuilder()
+    places = build.call("aten.arange.start", 0, 4, dtype=torch.float32, device=torch.device("cpu"))
+    column = build.call("aten.unsqueeze.default", places, 1)
+    build.call("aten.mul.Tensor", column, Source("freq"))
+    got = evaluate(derived(build.text(), (4, 3), "freq"), {"freq": torch.tensor([1.0, 2.0, 3.0])})
+    assert torch.equal(got, torch.outer(torch.arange(4.0), torch.tensor([1.0, 2.0, 3.0])))
+
+
 def test_constants_strings_and_placement():
     build = RecipeBuilder()
     cast = build.call("aten._to_copy.default", Source("w"), dtype=torch.float64, device=torch.device("cuda"))
@@ -87,7 +96,8 @@ def test_arguments_that_a_recipe_cannot_hold(value):
         ([["%0", "aten.neg.default", ["w"], {}]], "nothing known"),
         ([["%0", "os.system", ["=true"], {}]], "not on the list"),
         ([["%0", "aten.from_file.default", ["=/etc/passwd"], {}]], "not on the list"),
-        ([["%0", "aten.full.default", [[9], 1], {}]], "not on the list"),
+        ([["%0", "aten.empty.memory_format", [[9]], {}]], "not on the list"),
+        ([["%0", "aten.rand.default", [[9]], {}]], "not on the list"),
         ([["%0", "aten.add_.Tensor", ["@w", "@w"], {}]], "not on the list"),
         ([["%0", "aten.mul.__class__", ["@w", "@w"], {}]], "has the overloads"),
         ([["%0", "aten.mul.out", ["@w", "@w"], {"out": "@w"}]], "writes to its arguments"),
@@ -107,7 +117,13 @@ def test_malformed_recipes(lines, message):
         ([["%0", "aten.unbind.int", ["@w"], {}]], "no single tensor"),
         ([["%0", "getitem", ["@w"], {}]], "its recipe fails"),
         ([["%0", "aten.repeat.default", ["@w", [1 << 50]], {}]], "more than the"),
+        (
+            [["%0", "aten.full.default", [[1 << 50], 1], {}], ["%1", "aten.neg.default", ["@w"], {}]],
+            "more than the",
+        ),
         ([["%0", "aten.repeat.default", ["@w", [1 << 62, 1 << 62]], {}]], "its recipe fails"),
+        ([["%0", "aten.repeat.default", ["@w", [1 << 70]], {}]], "its recipe fails"),
+        ([["%0", "aten.unbind.int", ["@w"], {}], ["%1", "getitem", ["%0", 1 << 70], {}]], "its recipe fails"),
     ],
 )
 def test_recipes_that_fail(lines, message):

@@ -19,10 +19,11 @@ from wsgraph.lowering.plugins import load_registry
 from wsgraph.lowering.registry import Registry
 from wsgraph.options import CompileOptions
 from wsgraph.rewrites.dce import remove_dead_code
+from wsgraph.rewrites.functionalize import functionalize
 
 __all__ = ["compile", "lower", "rewrite", "trace"]
 
-PASSES: tuple[Callable[[Graph], Graph], ...] = (remove_dead_code,)
+PASSES: tuple[Callable[[Graph], Graph], ...] = (functionalize, remove_dead_code)
 """The built-in rewrites, in order; plugins' rewrites follow."""
 
 

@@ -122,7 +122,7 @@ def _positions(graph: LoweringGraph, op: Operation, states: list[State], dim: in
     for state in states:
         if isinstance(state, ParamValue):
             wide = _widen(joined, dim, _size(state, dim))
-            joined = _slice(graph.shift(wide, state), dim)
+            joined = _slice(graph.shift(wide, state, table_dim=dim), dim)
     axes = tuple(
         a.with_labels(restrict(a.labels, a.dims).expand(op.shape)) for a in joined.axes if not a.is_sites
     )
@@ -147,9 +147,40 @@ def _new_sites(parts: list[Activation], dim: int, shape: tuple[int, ...]) -> tup
     return tuple(axes)
 
 
+def lower_scatter(op: Operation, graph: LoweringGraph) -> Activation:
+    """A part written into a tensor: along neurons their labels are replaced, along positions they join."""
+    base, part = op.state(op.argument("self")), op.state(op.argument("src"))
+    dim = int(op.argument("dim", 0)) % len(op.shape)
+    whole = op.as_activation(op.argument("self"), (-1,))
+    written = op.as_activation(op.argument("src"), (-1,))
+    if op.name == "select_scatter":
+        shape = tuple(1 if d == dim else n for d, n in enumerate(op.shape))
+        axes = tuple(a.with_labels(a.labels.unsqueeze(dim)) for a in written.axes)
+        written = replace(written, shape=shape, axes=axes)
+    if isinstance(base, Activation) and base.nodes and not _along_neurons([base], dim):
+        if not isinstance(part, Activation) or not part.nodes:
+            return replace(base, fresh=None)
+        return _positions(graph, op, [base, written], dim)
+    if not whole.nodes and not any(dim in a.dims for a in written.nodes) and any(a.dims for a in written.nodes):
+        return _positions(graph, op, [written], dim)
+    axes = tuple(Axis(_scatter_labels(op, whole, a, dim)) for a in written.nodes)
+    return Activation(op.shape, (*axes, *(s for s in whole.sites)))
+
+
+def _scatter_labels(op: Operation, whole: Activation, axis: Axis, dim: int) -> Tensor:
+    target = _partner(axis, whole, dim)
+    labels = torch.full(op.shape, -1) if target is None else target.labels.clone()
+    if op.name == "select_scatter":
+        return labels.select_scatter(axis.labels.squeeze(dim), dim, int(op.argument("index")))
+    start, end, step = (op.argument(n) for n in ("start", "end", "step"))
+    return labels.slice_scatter(axis.labels, dim, start, end, step or 1)
+
+
 @hookimpl
 def wsgraph_register_lowerings(register: Register[Any]) -> None:
     """Concatenation and stacking."""
     register("aten.cat", lower_cat)
     register("aten.concat", lower_cat)
     register("aten.stack", lower_stack)
+    register("aten.slice_scatter", lower_scatter)
+    register("aten.select_scatter", lower_scatter)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from wsgraph.errors import LoweringError
 from wsgraph.lowering.facade import LoweringGraph
 from wsgraph.lowering.hookspecs import Register, hookimpl
 from wsgraph.lowering.operation import Operation, State
-from wsgraph.provenance.axes import Activation
+from wsgraph.provenance.axes import Activation, Axis
+from wsgraph.provenance.moves import IDENTITIES
 from wsgraph.provenance.params import Constant, ParamValue
 
 _SUMS = frozenset({"aten.add", "aten.sub", "aten.rsub"})
@@ -16,20 +18,18 @@ _LINEAR = frozenset({*_SUMS, "aten.mul", "aten.div", "aten.neg", "aten.masked_fi
 """With a constant these only scale or shift: neurons stay what they are and nothing is noted."""
 
 _SHAPE_KEEPING = (
-    "softmax", "_softmax", "_safe_softmax", "log_softmax", "_log_softmax", "softmin", "glu_backward",
-    "cumsum", "logcumsumexp", "tril", "triu", "scaled_softmax", "fake_quantize_per_tensor_affine",
-    "rrelu", "prelu_eval", "celu", "selu", "relu6", "hardswish", "silu", "mish", "hardsigmoid", "hardtanh",
-    "softplus", "logsigmoid", "log_sigmoid", "elu", "gelu", "leaky_relu", "threshold", "softshrink", "hardshrink", "tanhshrink",
-    "softsign", "masked_fill", "nan_to_num", "clamp", "relu", "sigmoid", "tanh", "sin", "cos", "square",
-    "local_response_norm", "normalize", "erf", "floor_divide", "one_hot", "bernoulli", "zeros_like", "ones_like",
+    "softmax", "_softmax", "_safe_softmax", "log_softmax", "_log_softmax", "tril", "triu", "masked_fill",
+    "hardswish", "log_sigmoid", "floor_divide",
 )  # fmt: skip
-"""Operators of one activation that keep its shape and its neurons; pointwise ones follow by torch's tag."""
+"""Operators of torch's without its pointwise tag that keep every neuron where it is."""
+
+_RUNNING = ("cumsum", "cumprod", "logcumsumexp")
 
 
 def annotate(graph: LoweringGraph, x: Activation, name: str) -> Activation:
     """Note an activation function on the newest neurons of an activation."""
     if x.nodes:
-        newest = max(x.nodes, key=lambda a: int(a.labels.max()))
+        newest = max(x.nodes, key=Axis.newest)
         graph.annotate(newest.ids(), name)
     return replace(x, via=(*x.via, name), fresh=None)
 
@@ -42,7 +42,7 @@ def lower_elementwise(op: Operation, graph: LoweringGraph) -> Activation:
     parameters = [s for s in states if isinstance(s, ParamValue)]
     x = activations[0]
     if len(activations) == 1 and not parameters:
-        if op.key in _LINEAR:
+        if op.key in _LINEAR and not (op.key == "aten.div" and isinstance(op.state(op.tensors()[0]), Constant)):
             return x
         return annotate(graph, x, op.name)
     kind = "sum" if op.key in _SUMS else "product"
@@ -62,6 +62,28 @@ def lower_identity(op: Operation, graph: LoweringGraph) -> Activation | tuple[Ac
     del graph
     x = op.as_activation(op.tensors()[0])
     return x if len(op.op.outputs) == 1 else (x,) * len(op.op.outputs)
+
+
+def lower_running(op: Operation, graph: LoweringGraph) -> Activation:
+    """Running sums: over positions every neuron keeps to itself.
+
+    Raises:
+        LoweringError: the sum runs over neurons, whose order then matters.
+    """
+    x = op.as_activation(op.tensors()[0])
+    dim = int(op.argument("dim")) % len(x.shape)
+    if any(dim in a.dims for a in x.nodes):
+        raise LoweringError(
+            f"{op!r} runs over neurons (dimension {dim} of {list(x.shape)})",
+            remedy="write a plugin for it, or pass --unsupported opaque",
+        )
+    return annotate(graph, x, op.name)
+
+
+def lower_copy(op: Operation, graph: LoweringGraph) -> Activation:
+    """``x.copy_(y)``: the result is y, broadcast to x's shape."""
+    del graph
+    return op.as_activation(op.argument("src")).expanded(op.shape)
 
 
 def lower_prelu(op: Operation, graph: LoweringGraph) -> Activation:
@@ -86,12 +108,13 @@ def lower_glu(op: Operation, graph: LoweringGraph) -> Activation:
 @hookimpl
 def wsgraph_register_lowerings(register: Register[Any]) -> None:
     """Everything that torch tags as pointwise, and the operators that keep neurons as they are."""
-    from wsgraph.provenance.moves import IDENTITIES
-
     register("pointwise", lower_elementwise)
-    for name in dict.fromkeys(_SHAPE_KEEPING):
+    for name in _SHAPE_KEEPING:
         register(f"aten.{name}", lower_elementwise)
+    for name in _RUNNING:
+        register(f"aten.{name}", lower_running)
     for key in sorted(IDENTITIES):
         register(key, lower_identity)
+    register("aten.copy", lower_copy)
     register("aten.prelu", lower_prelu)
     register("aten.glu", lower_glu)

@@ -13,6 +13,7 @@ from wsgraph.lowering.facade import LoweringGraph
 from wsgraph.lowering.hookspecs import Register, hookimpl
 from wsgraph.lowering.operation import Operation
 from wsgraph.provenance.axes import Activation
+from wsgraph.provenance.follow import follow
 from wsgraph.provenance.moves import MOVEMENTS, SHAPE_FROM_SECOND, mover
 from wsgraph.provenance.params import Constant
 
@@ -37,7 +38,7 @@ def lower_movement(op: Operation, graph: LoweringGraph) -> tuple[Activation, ...
     out = []
     for k, value in enumerate(op.op.outputs):
         move = mover(op.op, k, values)
-        axes = tuple(a.with_labels(move(a.labels)) for a in x.axes)
+        axes = tuple(follow(op.op, k, a, x.shape, move) for a in x.axes)
         fresh = x.fresh if len(op.op.outputs) == 1 else None
         out.append(replace(x, shape=value.shape, axes=axes, fresh=fresh))
     return tuple(out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from wsgraph.events.blocks import Learned
@@ -11,14 +10,13 @@ from wsgraph.lowering.facade import LoweringGraph
 from wsgraph.lowering.hookspecs import Register, hookimpl
 from wsgraph.lowering.operation import Operation
 from wsgraph.provenance.axes import Activation
-from wsgraph.provenance.params import ParamValue
 from wsgraph_plugins.elementwise import annotate
 
 
 def lower_last_dims(op: Operation, graph: LoweringGraph) -> Activation:
     """LayerNorm and RMSNorm: the parameters lie along the last dimensions."""
     dims = tuple(range(-len(op.argument("normalized_shape")), 0))
-    return _normalise(op, graph, op.activation("input", dims), lambda p: p)
+    return _normalise(op, graph, op.activation("input", dims), 0)
 
 
 def lower_channels(op: Operation, graph: LoweringGraph) -> Activation:
@@ -28,41 +26,24 @@ def lower_channels(op: Operation, graph: LoweringGraph) -> Activation:
     and shift.
     """
     x = op.activation("input", (1,))
-    behind = (1,) * (len(x.shape) - 2)
-    return _normalise(op, graph, x, lambda p: p.reshape(-1, *behind))
+    return _normalise(op, graph, x, len(x.shape) - 2)
 
 
-def _normalise(op: Operation, graph: LoweringGraph, x: Activation, lay_out: Any) -> Activation:
-    weight, bias = op.param("weight"), op.param("bias")
-    mean, var = op.param("running_mean"), op.param("running_var")
-    if weight is None and mean is None:
-        out = annotate(graph, x, op.name)
-        return out if bias is None else graph.shift(out, lay_out(bias))
-    if weight is None:
-        assert mean is not None
-        out = graph.scale(x, lay_out(mean))
-        edge = graph.edges[-1]
-        order = edge.feature
-        edge.feature = Learned("identity")
-    else:
-        out = graph.scale(x, lay_out(weight))
-        order = graph.edges[-1].feature
-    block = out.fresh
-    assert block is not None
-    assert isinstance(order, ParamValue)
-    for name, p in (("bias", bias), ("running_mean", mean), ("running_var", var)):
-        if p is not None:
-            block.features[name] = _in_order(p, order)
+def _normalise(op: Operation, graph: LoweringGraph, x: Activation, behind: int) -> Activation:
+    """Nodes with shift and statistics; ``behind`` dimensions of the activation follow the parameters'."""
+    given = {name: op.param(name) for name in ("weight", "bias", "running_mean", "running_var")}
+    present = {name: p for name, p in given.items() if p is not None}
+    if not present:
+        return annotate(graph, x, op.name)
+    layout = next(iter(present.values())).shape
+    out, block, sources, positions = graph.spread(x, (*layout, *(1,) * behind))
+    scale = present.pop("weight", None)
+    feature = Learned("identity") if scale is None else scale.reshape(-1).select(0, positions)
+    graph.one_to_one(sources, block, feature, via=x.via)
+    for name, p in present.items():
+        block.features[name] = p.reshape(-1).select(0, positions)
     _describe(op, block)
-    return replace(out, via=())
-
-
-def _in_order(p: ParamValue, order: ParamValue) -> ParamValue:
-    """The parameter's elements in the order in which the nodes took the scale's."""
-    elements = order.elements().reshape(-1)
-    if len(elements) == p.shape[0] and bool((elements.diff() == 1).all()):
-        return p
-    return p.reshape(-1).select(0, elements - (elements.min() if len(elements) == p.shape[0] else 0))
+    return out
 
 
 def _describe(op: Operation, block: Nodes) -> None:

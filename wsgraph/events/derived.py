@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from wsgraph.errors import StructureError
 from wsgraph.events.recipe import Line, Result, Source, parse_recipe
-from wsgraph.events.recipe_ops import lookup_operator
+from wsgraph.events.recipe_ops import FACTORIES, lookup_operator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,19 +51,22 @@ def evaluate(derived: Derived, weights: Mapping[str, Tensor]) -> Tensor:
     try:
         # On meta tensors first: shapes are known, and nothing is allocated, before anything is computed.
         rehearsal = {name: torch.empty_like(tensor, device="meta") for name, tensor in sources.items()}
-        shape = _run(lines, rehearsal, _size_guard(derived, sources)).shape
+        shape = _run(lines, rehearsal, "meta", _size_guard(derived, sources)).shape
         if tuple(shape) != derived.shape:
             raise StructureError(
                 f"derived tensor {derived.name!r}: its recipe gives {list(shape)}, "
                 f"expected {list(derived.shape)}"
             )
-        return _run(lines, sources, _accept)
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        device = next((str(tensor.device) for tensor in sources.values()), "cpu")
+        return _run(lines, sources, device, _accept)
+    except (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError, AssertionError) as error:
         raise StructureError(f"derived tensor {derived.name!r}: its recipe fails: {error}") from error
 
 
-def _run(lines: tuple[Line, ...], sources: Mapping[str, Tensor], check: Callable[[Any], None]) -> Tensor:
-    """Run the lines over concrete or meta tensors; ``check`` sees each result."""
+def _run(
+    lines: tuple[Line, ...], sources: Mapping[str, Tensor], device: str, check: Callable[[Any], None]
+) -> Tensor:
+    """Run the lines over tensors on one device; ``check`` sees each result."""
     results: dict[str, Any] = {}
 
     def value(leaf: Any) -> Any:
@@ -76,7 +79,10 @@ def _run(lines: tuple[Line, ...], sources: Mapping[str, Tensor], check: Callable
         if line.operator == "getitem":
             results[line.result] = args[0][args[1]]
         else:
-            if line.operator.startswith("aten.batch_norm."):
+            base = line.operator.rpartition(".")[0]
+            if base in FACTORIES:
+                kwargs["device"] = device
+            if base == "aten.batch_norm":
                 # With training=True it updates running statistics, which its schema keeps quiet about.
                 args, kwargs = tree_map(_private_copy, (args, kwargs))
             results[line.result] = lookup_operator(line.operator)(*args, **kwargs)

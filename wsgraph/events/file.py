@@ -52,7 +52,9 @@ def load(path: str | PathLike[str]) -> EventStream:
         return _read(handle)
     except FileFormatError as error:
         raise FileFormatError(f"{path}: {error.message}", remedy=error.remedy) from error
-    except (SafetensorError, OSError, StructureError) as error:
+    except OSError as error:
+        raise FileFormatError(f"{path} cannot be read: {error}") from error
+    except (SafetensorError, StructureError) as error:
         raise FileFormatError(f"{path} is damaged: {error}") from error
     except RecursionError as error:
         raise FileFormatError(f"{path} is damaged: its structure is nested too deeply") from error

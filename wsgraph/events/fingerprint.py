@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["canonical_json", "structure_fingerprint"]
 
-# What a structure says of one checkpoint or one compilation rather than of the architecture.
-_NOT_ARCHITECTURE = frozenset({"frontend", "notes", "origin", "version"})
-
 
 def canonical_json(value: JsonObject) -> str:
     """JSON in which equal values have equal texts: sorted keys, no white space, no NaN."""
@@ -23,11 +20,12 @@ def canonical_json(value: JsonObject) -> str:
 
 
 def structure_fingerprint(structure: Structure) -> str:
-    """SHA-256 (hexadecimal) over blocks, tensors without dtypes, recipes and the index tensors' bytes."""
+    """SHA-256 (hexadecimal) over blocks, tensors without dtypes, recipes and the index tensors' bytes.
+
+    ``meta`` is left out: it tells of one compilation, and what an input's shape changes stands in the blocks.
+    """
     document = encode_structure(structure)
     for tensor in document["tensors"]:
         del tensor["dtype"]
-    document["meta"] = {
-        name: value for name, value in document["meta"].items() if name not in _NOT_ARCHITECTURE
-    }
+    del document["meta"]
     return hashlib.sha256(canonical_json(document).encode()).hexdigest()

@@ -1,7 +1,8 @@
 """The operators that a recipe may use: pure arithmetic and data movement, nothing else.
 
 A recipe comes from a file, so this list is the whole of what a file can make the program do. Operators
-that make tensors from nothing (``aten.full``) or whose result's size depends on values are left out.
+that draw random numbers, leave memory as they find it (``aten.empty``) or write to their arguments are
+left out.
 """
 
 from __future__ import annotations
@@ -10,24 +11,39 @@ import torch
 
 from wsgraph.errors import StructureError
 
-__all__ = ["lookup_operator"]
+__all__ = ["FACTORIES", "lookup_operator"]
+
+FACTORIES = frozenset(
+    f"aten.{name}" for name in ("arange", "eye", "full", "linspace", "ones", "scalar_tensor", "zeros")
+)
+"""Operators that make a tensor from nothing, and so have to be told where to put it."""
 
 _ALLOWED = frozenset(
     """
-    _safe_softmax _softmax _to_copy _unsafe_view _weight_norm _weight_norm_interface abs acos acosh add
-    addcdiv addcmul addmm addmv alias amax amin asin asinh atan atan2 atanh baddbmm batch_norm
-    bitwise_and bitwise_not bitwise_or bitwise_xor bmm bucketize cat ceil chunk clamp clamp_max
-    clamp_min clone constant_pad_nd contiguous copy cos cosh cumsum detach diag_embed diagonal div dot
-    elu embedding eq erf erfinv exp expand expm1 fill flatten flip floor floor_divide fmod full_like
-    gather ge gelu group_norm gt hardsigmoid hardtanh index index_select layer_norm le leaky_relu lerp
-    linalg_cross linalg_householder_product linalg_inv_ex linalg_matrix_exp linalg_solve_triangular
-    linalg_vector_norm linear log log1p log2 logical_and logical_not logical_or logit logsumexp lt
-    masked_fill matmul matrix_exp maximum mean minimum mish mm movedim mul mv narrow native_layer_norm
-    ne neg norm numpy_T ones_like permute pixel_shuffle pixel_unshuffle pow prod reciprocal relu
-    remainder repeat reshape roll rot90 round rsqrt rsub select sgn sigmoid sign silu sin sinh slice
-    softmax softplus split split_with_sizes sqrt square squeeze stack std sub sum swapaxes t tan tanh to
-    transpose tril triu trunc unbind unflatten unfold unsafe_chunk unsqueeze upsample_bicubic2d
-    upsample_bilinear2d upsample_nearest2d var var_mean view view_as where zeros_like
+    _log_softmax _safe_softmax _softmax _to_copy _unsafe_view _upsample_bicubic2d_aa
+    _upsample_bilinear2d_aa _weight_norm _weight_norm_interface abs absolute acos acosh
+    adaptive_avg_pool1d adaptive_avg_pool2d add addcdiv addcmul addmm addmv alias all amax amin any
+    arctan2 argsort asin asinh atan atan2 atanh avg_pool1d avg_pool2d baddbmm batch_norm bitwise_and
+    bitwise_not bitwise_or bitwise_xor block_diag bmm broadcast_to bucketize cat ceil celu chunk clamp
+    clamp_max clamp_min clone complex concat concatenate constant_pad_nd contiguous conv1d conv2d conv3d
+    conv_transpose1d conv_transpose2d conv_transpose3d convolution copy cos cosh cumprod cumsum detach
+    diag_embed diagonal div divide dot dstack einsum elu embedding eq erf erfinv exp expand expand_as
+    expm1 fill flatten flip float_power floor floor_divide fmod frac frobenius_norm full_like gather ge
+    gelu ger group_norm gt hardshrink hardsigmoid hardswish hardtanh hstack hypot im2col imag index
+    index_put index_select isnan kron layer_norm le leaky_relu lerp linalg_cross
+    linalg_householder_product linalg_inv linalg_inv_ex linalg_matrix_exp linalg_matrix_norm linalg_norm
+    linalg_qr linalg_solve linalg_solve_triangular linalg_vector_norm linear log log1p log2 log_softmax
+    logaddexp logical_and logical_not logical_or logit logsumexp lt masked_fill matmul matrix_exp
+    maximum mean meshgrid minimum mish mm moveaxis movedim mul multiply mv nan_to_num narrow
+    native_layer_norm ne neg negative new_full new_ones new_zeros norm numpy_T ones_like outer permute
+    pixel_shuffle pixel_unshuffle polar pow prelu prod ravel real reciprocal relu remainder repeat
+    reshape reshape_as rms_norm roll rot90 round rsqrt rsub scatter select select_scatter selu sgn
+    sigmoid sign silu sin sinc sinh slice slice_scatter softmax softplus softshrink sort split
+    split_with_sizes sqrt square squeeze stack std sub subtract sum swapaxes swapdims t tan tanh
+    tensordot tile to trace transpose tril triu true_divide trunc type_as unbind unflatten unfold
+    unsafe_chunk unsqueeze upsample_bicubic2d upsample_bilinear2d upsample_linear1d upsample_nearest1d
+    upsample_nearest2d var var_mean vdot view view_as view_as_complex view_as_real vstack where
+    zeros_like
     """.split()  # noqa: SIM905  a list literal would be a page of one name a line
 )
 
@@ -40,7 +56,7 @@ def lookup_operator(name: str) -> torch._ops.OpOverload:
     """
     namespace, _, rest = name.partition(".")
     base, _, overload = rest.partition(".")
-    if namespace != "aten" or base not in _ALLOWED:
+    if namespace != "aten" or (base not in _ALLOWED and f"aten.{base}" not in FACTORIES):
         raise StructureError(
             f"a recipe asks for operator {name!r}, which is not on the list of pure operators"
         )

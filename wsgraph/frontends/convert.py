@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, fx
 
 from wsgraph.errors import FrontendError
+from wsgraph.frontends.symbolic import SYMBOLIC, Unknown, concrete, data_dependent, static_shape
 from wsgraph.ir.graph import Graph, Op, Value
 
 __all__ = ["convert_body"]
@@ -31,16 +32,23 @@ class _Converter:
         self.env: dict[fx.Node, Any] = {}
         self.names: set[str] = {v.name for v in graph.inputs}
 
-    def value(self, name: str, tensor: Tensor) -> Value:
+    def value(self, name: str, tensor: Tensor, node: fx.Node) -> Value:
         unique, k = name, 0
         while unique in self.names:
             k += 1
             unique = f"{name}_{k}"
         self.names.add(unique)
-        return Value(unique, tuple(int(s) for s in tensor.shape), tensor.dtype)
+        shape = static_shape(tensor, describe(node.target)[0], scope_of(node))
+        return Value(unique, shape, tensor.dtype)
 
     def argument(self, argument: Any) -> Any:
-        return fx.node.map_arg(argument, lambda n: self.env[n])
+        return fx.node.map_arg(argument, self.lookup)
+
+    def lookup(self, node: fx.Node) -> Any:
+        found = self.env[node]
+        if isinstance(found, Unknown):
+            raise data_dependent(f"the number that {found.key} reads out of a tensor", found.scope)
+        return found
 
     def node(self, node: fx.Node) -> None:
         if node.op == "get_attr":
@@ -55,6 +63,11 @@ class _Converter:
         if target is operator.getitem:
             self.env[node] = self.env[node.args[0]][node.args[1]]  # type: ignore[index]  # an fx.Node
             return
+        example = node.meta.get("val")
+        if isinstance(example, SYMBOLIC):
+            number = concrete(example)
+            self.env[node] = Unknown(describe(target)[0], scope_of(node)) if number is None else number
+            return
         name = getattr(target, "__name__", "")
         if isinstance(target, torch._ops.HigherOrderOperator):  # noqa: SLF001  torch has no public name for it
             self.inline(node, name)
@@ -66,10 +79,7 @@ class _Converter:
 
     def inline(self, node: fx.Node, name: str) -> None:
         if name not in _WRAPPERS:
-            raise FrontendError(
-                f"the model uses the control-flow operator {name!r} at {scope_of(node) or 'the top level'}",
-                remedy="compile a model whose forward does not depend on the data",
-            )
+            raise data_dependent(f"the control-flow operator {name!r}", scope_of(node))
         position = _WRAPPERS[name]
         body = self.env[node.args[position]]  # type: ignore[index]  # an fx.Node
         inner = _Converter(self.graph, body)
@@ -86,7 +96,7 @@ class _Converter:
             return
         results = example if isinstance(example, tuple | list) else [example]
         outputs = [
-            self.value(node.name if len(results) == 1 else f"{node.name}.{i}", r)
+            self.value(node.name if len(results) == 1 else f"{node.name}.{i}", r, node)
             for i, r in enumerate(results)
             if isinstance(r, Tensor)
         ]

@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from wsgraph.errors import InputShapeError
 from wsgraph.frontends.input_layers import Guess, layer_guesses
+from wsgraph.frontends.input_spec import spec_text
 from wsgraph.frontends.input_transformers import transformers_inputs
+from wsgraph.frontends.quiet import first_line, quiet_torch
+from wsgraph.frontends.symbolic import data_dependent, is_data_dependent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["float_dtype", "guess_inputs"]
+__all__ = ["float_dtype", "guess_inputs", "runs_with"]
 
 _REMEDY = "give the shape of every input: --input 1x3x224x224, or --input 1x128:int64 for token numbers"
 
@@ -40,6 +44,7 @@ def guess_inputs(module: nn.Module, where: str) -> tuple[tuple[Tensor, ...], str
 
     Raises:
         InputShapeError: if the model takes several inputs, or no guess runs.
+        FrontendError: if the forward branches on the data.
     """
     if found := transformers_inputs(module):
         return found
@@ -53,13 +58,17 @@ def guess_inputs(module: nn.Module, where: str) -> tuple[tuple[Tensor, ...], str
     for (sizes, dtype), reason in _guesses(module):
         example = torch.zeros(sizes, dtype=dtype, device=device)
         if trial.runs(example):
-            suffix = "" if dtype.is_floating_point else f":{str(dtype).removeprefix('torch.')}"
-            return (example,), f"input assumed to be {'x'.join(map(str, sizes))}{suffix} ({reason})"
+            return (example,), f"input assumed to be {spec_text((example,))} ({reason})"
     raise InputShapeError(
         f"the input shape of {where} cannot be guessed: it runs with none of the usual ones"
         + (f" (the last try: {trial.failure})" if trial.failure else ""),
         remedy=_REMEDY,
     )
+
+
+def runs_with(module: nn.Module, inputs: tuple[Tensor, ...]) -> bool:
+    """Whether the module runs on inputs of these shapes and dtypes; nothing is computed."""
+    return _Trial(module).runs(*inputs)
 
 
 def _required_inputs(module: nn.Module) -> int:
@@ -79,19 +88,30 @@ class _Trial:
         self._module = copy.deepcopy(module, shared).eval()
         self.failure = ""
 
-    def runs(self, example: Tensor) -> bool:
-        """Whether the forward pass accepts the shape; ``failure`` says why it does not."""
+    def runs(self, *examples: Tensor) -> bool:
+        """Whether the forward pass accepts the shapes; ``failure`` says why it does not.
+
+        Raises:
+            FrontendError: the forward branches on the data.
+        """
         fastpath = torch.backends.mha.get_fastpath_enabled()
         torch.backends.mha.set_fastpath_enabled(False)  # its fused operators have no fake twins
         try:
-            with FakeTensorMode(allow_non_fake_inputs=True) as mode, torch.no_grad():
-                self._module(mode.from_tensor(example))
-        except Exception as error:  # noqa: BLE001  a model given a wrong shape may raise anything
-            self.failure = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:160]}"
+            with quiet_torch(), _fake_mode() as mode, torch.no_grad():
+                self._module(*map(mode.from_tensor, examples))
+        except Exception as error:  # a model given a wrong shape may raise anything
+            self.failure = first_line(error, 160)
+            if is_data_dependent(error):
+                raise data_dependent(self.failure) from error
             return False
         finally:
             torch.backends.mha.set_fastpath_enabled(fastpath)
         return True
+
+
+def _fake_mode() -> FakeTensorMode:
+    """Static shapes; a number read out of a tensor stays symbolic and fails only where it decides something."""
+    return FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv(), static_shapes=True)
 
 
 def _guesses(module: nn.Module) -> Iterator[tuple[Guess, str]]:

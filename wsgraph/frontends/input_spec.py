@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wsgraph.errors import InputShapeError
 
-__all__ = ["Inputs", "make_inputs", "parse_spec"]
+__all__ = ["Inputs", "make_inputs", "parse_spec", "spec_text"]
 
 Inputs: TypeAlias = str | Tensor | Sequence[str | Tensor] | None
 """One input or several, as tensors or as text; None to work them out."""
@@ -45,16 +45,29 @@ def parse_spec(spec: str, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.zeros([int(size) for size in match["sizes"].split("x")], dtype=dtype)
 
 
+def spec_text(inputs: Sequence[Tensor]) -> str:
+    """Inputs as one writes them after ``--input``, with a comma between."""
+    return ", ".join(
+        ("x".join(map(str, tensor.shape)) or "a scalar")
+        + ("" if tensor.dtype.is_floating_point else f":{str(tensor.dtype).removeprefix('torch.')}")
+        for tensor in inputs
+    )
+
+
 def make_inputs(inputs: Inputs, dtype: torch.dtype = torch.float32) -> tuple[Tensor, ...]:
     """Example inputs from what the user gave.
 
     Raises:
         InputShapeError: if a spec is malformed, or something is neither text nor a tensor.
     """
-    items = [inputs] if isinstance(inputs, str | Tensor) else list(inputs or ())
+    several = isinstance(inputs, Sequence) and not isinstance(inputs, str)
+    items: Sequence[object] = inputs if several else () if inputs is None else (inputs,)
     tensors = []
     for item in items:
         if not isinstance(item, str | Tensor):
-            raise InputShapeError(f"input {item!r} is neither a shape as text nor a tensor", remedy=_REMEDY)
+            raise InputShapeError(
+                f"an input of type {type(item).__name__} is neither a shape as text nor a tensor",
+                remedy=_REMEDY,
+            )
         tensors.append(item if isinstance(item, Tensor) else parse_spec(item, dtype))
     return tuple(tensors)

@@ -12,6 +12,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from wsgraph.frontends.convert import convert_body
+from wsgraph.frontends.quiet import quiet_torch
 from wsgraph.ir.graph import Graph, Value, ValueKind
 
 __all__ = ["export_module", "graph_from_program", "tracing_mode"]
@@ -43,7 +44,7 @@ def export_module(module: nn.Module, inputs: tuple[Tensor, ...]) -> ExportedProg
     Raises:
         Exception: whatever torch.export raises; the caller words it.
     """
-    with tracing_mode(module):
+    with tracing_mode(module), quiet_torch():
         return torch.export.export(module, inputs, strict=False)
 
 
@@ -73,7 +74,7 @@ def graph_from_program(program: ExportedProgram, module: nn.Module | None = None
             placeholders[name] = graph.tensors[target] = _tensor(
                 target, example, ValueKind.CONSTANT, _real(constant)
             )
-    _record_ties(graph, module)
+    _record_ties(graph, program, module)
     convert_body(graph, program.graph_module, placeholders)
     graph.verify()
     return graph
@@ -96,22 +97,27 @@ def _declare_tensors(graph: Graph, program: ExportedProgram) -> dict[str, Value]
     return graph.tensors
 
 
-def _record_ties(graph: Graph, module: nn.Module | None) -> None:
+def _record_ties(graph: Graph, program: ExportedProgram, module: nn.Module | None) -> None:
     """Names that share one tensor: the first in the state dict's order is the canonical one."""
-    if module is None:
-        return
-    first: dict[int, str] = {}
-    named: list[tuple[str, Tensor]] = [
-        *module.named_parameters(remove_duplicate=False),
-        *module.named_buffers(remove_duplicate=False),
-    ]
+    named: list[tuple[str, Tensor]] = [*program.state_dict.items()]
+    if module is not None:
+        named = [*module.named_parameters(remove_duplicate=False)]
+        named += module.named_buffers(remove_duplicate=False)
+    first: dict[object, str] = {}
     for name, tensor in named:
-        canonical = first.setdefault(id(tensor), name)
-        if canonical != name:
+        canonical = first.setdefault(_identity(tensor), name)
+        if canonical != name and canonical in graph.tensors:
             graph.ties[name] = canonical
-            graph.tensors.setdefault(
-                name, _tensor(name, tensor, graph.tensors[canonical].kind, graph.tensors[canonical].data)
-            )
+            original = graph.tensors[canonical]
+            graph.tensors.setdefault(name, _tensor(name, tensor, original.kind, original.data))
+
+
+def _identity(tensor: Tensor) -> object:
+    """Equal for tensors that are the same elements of one storage."""
+    real = _real(tensor)
+    if real is None or not real.numel():
+        return id(tensor)
+    return real.data_ptr(), real.dtype, tuple(real.shape), real.stride()
 
 
 def _input(graph: Graph, name: str, example: Tensor) -> Value:

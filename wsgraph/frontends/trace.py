@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from torch import fx, nn
+import copy
 
-from wsgraph.errors import FrontendError, InputShapeError
+from torch import Tensor, fx, nn
+
+from wsgraph.frontends.quiet import first_line
 from wsgraph.frontends.source import Source
 from wsgraph.frontends.torch_export import export_module, graph_from_program, tracing_mode
+from wsgraph.frontends.trace_errors import worded
 from wsgraph.ir.graph import Graph
 
 __all__ = ["trace_source"]
@@ -36,50 +39,19 @@ def trace_source(source: Source) -> Graph:
 
 def _fallback(source: Source, module: nn.Module, error: Exception) -> Graph:
     """Trace symbolically into straight-line code, and export that."""
-    reason = _first_line(error)
     try:
         with tracing_mode(module):
-            straight = fx.symbolic_trace(module)
+            straight = fx.symbolic_trace(_sharing_copy(module))
         program = export_module(straight, source.inputs)
-    except Exception as second:  # noqa: BLE001  both reasons are reported below
-        raise _worded(source, error, second) from error
-    graph = graph_from_program(program, straight)
+    except Exception as second:  # noqa: BLE001  both reasons go into the message
+        raise worded(source, module, error, second) from error
+    graph = graph_from_program(program, module)
     graph.frontend = "torch.fx"
-    graph.notes.append(f"frontend: torch.fx symbolic_trace, because torch.export failed: {reason}")
+    graph.notes.append(f"frontend: torch.fx symbolic_trace, because torch.export failed: {first_line(error)}")
     return graph
 
 
-def _worded(source: Source, error: Exception, second: Exception) -> FrontendError:
-    shapes = ", ".join("x".join(map(str, t.shape)) or "scalar" for t in source.inputs)
-    text = str(error)
-    if isinstance(second, fx.proxy.TraceError) or _depends_on_data(text):
-        return FrontendError(
-            f"the forward of {source.origin} depends on the data, so it has no fixed graph: {_first_line(error)}",
-            remedy="rewrite the branch so that shapes alone decide it, or compile the part of the model "
-            "that does not branch",
-        )
-    if isinstance(error, RuntimeError | TypeError | ValueError | IndexError | AssertionError):
-        return InputShapeError(
-            f"{source.origin} does not run on an input of {shapes}: {_first_line(error)}",
-            remedy="give the shape that the model takes: --input 1x3x224x224 (one --input an argument)",
-        )
-    return FrontendError(
-        f"{source.origin} cannot be traced: torch.export says {_first_line(error)}; torch.fx says "
-        f"{_first_line(second)}",
-        remedy="if the model is third-party code, compile the exported program that its authors provide",
-    )
-
-
-def _depends_on_data(text: str) -> bool:
-    return any(
-        sign in text
-        for sign in ("data-dependent", "Data-dependent", "GuardOnDataDependentSymNode", "local_scalar_dense")
-    )
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    name = type(error).__name__
-    return f"{name}: {lines[0][:300]}" if lines else name
-
-
+def _sharing_copy(module: nn.Module) -> nn.Module:
+    """A copy with the same tensors: a forward that is traced symbolically may leave proxies in attributes."""
+    shared: dict[int, Tensor] = {id(t): t for t in (*module.parameters(), *module.buffers())}
+    return copy.deepcopy(module, shared)

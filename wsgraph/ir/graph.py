@@ -86,6 +86,7 @@ class Op:
     scope: str = ""
     mutates: bool = False
     aliases: bool = False
+    _inputs: list[Value] | None = None
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -105,7 +106,13 @@ class Op:
 
     def inputs(self) -> list[Value]:
         """Every value that the call takes, in order, lists flattened."""
-        return flat_values((self.args, self.kwargs))
+        if self._inputs is None:
+            self._inputs = flat_values((self.args, self.kwargs))
+        return self._inputs
+
+    def forget_inputs(self) -> None:
+        """To be called after the arguments were changed."""
+        self._inputs = None
 
     def __repr__(self) -> str:
         return f"<{self.key} at {self.scope or 'the top level'}>"

@@ -194,7 +194,7 @@ def _meet(graph: GraphBuilder, left: Axis, right: Axis, kind: str) -> _Merged:
     sources = [labels.reshape(-1)[first] for labels in (a, b)]
     attention = left.attention or right.attention
     block = graph.add_nodes(len(first), role="logits" if attention else kind)
-    latest = max(graph.time(ids[ids >= 0]) for ids in sources)
+    latest = max(graph.now, *(graph.time(ids[ids >= 0]) for ids in sources))
     for ids in sources:
         span = max(1, latest - graph.time(ids[ids >= 0]))
         graph.one_to_one(ids, block, Learned("residual", float(span)) if kind == "sum" else Learned("gate"))

@@ -26,7 +26,7 @@ from wsgraph.provenance.params import ParamValue
 
 __all__ = ["Assembled", "assemble"]
 
-INDEX_PREFIX = "__wsgraph__.index."
+INDEX_PREFIX = "view."
 
 
 @dataclass(eq=False, slots=True)
@@ -75,7 +75,8 @@ class _Assembler:
         return Assembled(nodes, tuple(edges), self.indices, self.derived, origin, place)
 
     def node(self, block: Nodes, number: int) -> NodeBlock:
-        features = {name: self.view(view) for name, view in block.features.items()}
+        zero = self.lowered.origins.is_zero
+        features = {name: self.view(view) for name, view in block.features.items() if not zero(view)}
         return NodeBlock(number, block.size, block.t, features, _attrs(block.attrs))
 
     def edge(self, e: Edges, number: int, dst: int, place: Tensor) -> EdgeBlock:
@@ -96,6 +97,7 @@ class _Assembler:
         return feature if isinstance(feature, Learned) else self.view(feature)
 
     def view(self, p: ParamValue) -> ParamView:
+        p = self.lowered.origins.resolve(p)
         name = self.lowered.graph.ties.get(p.name, p.name)
         if p.name in self.lowered.deriver.values and p.name not in self.derived:
             self.derived[p.name] = self.lowered.deriver.recipe(p.name, self.lowered.graph)
@@ -128,7 +130,7 @@ class _Assembler:
         low = torch.stack([positions[blocks == b].min() for b in used])
         high = torch.stack([positions[blocks == b].max() for b in used]) + 1
         before = torch.cat([torch.zeros(1, dtype=torch.int64), (high - low).cumsum(0)[:-1]])
-        which = torch.searchsorted(used, blocks)
+        which = torch.searchsorted(used, blocks.contiguous())
         index = before[which] + positions - low[which]
         parts = tuple(
             NodeSlice(int(b), int(lo), int(hi)) for b, lo, hi in zip(used, low, high, strict=True)

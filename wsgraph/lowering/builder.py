@@ -80,6 +80,8 @@ class GraphBuilder:
         blocks: node blocks in order of creation.
         edges: edge blocks in order of creation.
         op: the operator being lowered; blocks take their scope from it.
+        now: latest timestamp of all neurons that go into it. A value with two node axes (MLP-Mixer's tokens
+            and channels) is there when both are.
     """
 
     def __init__(self, options: CompileOptions) -> None:
@@ -87,6 +89,7 @@ class GraphBuilder:
         self.blocks: list[Nodes] = []
         self.edges: list[Edges] = []
         self.op: Op | None = None
+        self.now = 0
         self.roles: list[tuple[str, Tensor]] = []
         self.keep_alive: list[object] = []
         self.position_blocks: dict[tuple[object, ...], Nodes] = {}
@@ -141,6 +144,7 @@ class GraphBuilder:
         *,
         ticks: int = 1,
         coo: Tensor | None = None,
+        timed: bool = True,
         **attrs: AttrValue,
     ) -> None:
         """+E: a block of edges.
@@ -153,6 +157,8 @@ class GraphBuilder:
             shape: the feature's shape, see :class:`wsgraph.events.blocks.Pattern`.
             ticks: 1 for a layer that mixes neurons by weights, 0 for everything else (DESIGN section 5).
             coo: pairs ``[2, n_edges]`` for an indexed pattern.
+            timed: False where the sources are not what the operator takes (tables, an attention's q and
+                k behind its logits): then they alone say when.
             attrs: further attributes.
 
         Raises:
@@ -165,18 +171,26 @@ class GraphBuilder:
         blocks = self.blocks_of(src)
         for block in blocks:
             block.used = True
-            dst.t = max(dst.t, block.t + ticks)
+        start = max((b.t for b in blocks), default=0)
+        dst.t = max(dst.t, (max(start, self.now) if timed else start) + ticks)
         head = {**self.place(), **{k: v for k, v in attrs.items() if v not in ("", ())}}
         self.edges.append(Edges(src, dst, pattern, shape, feature, head, self.op, coo))
 
     def one_to_one(
-        self, src: Tensor, dst: Nodes, feature: BuilderFeature, *, ticks: int = 0, **attrs: AttrValue
+        self,
+        src: Tensor,
+        dst: Nodes,
+        feature: BuilderFeature,
+        *,
+        ticks: int = 0,
+        timed: bool = True,
+        **attrs: AttrValue,
     ) -> None:
         """+E: node i of ``src`` to node i of ``dst``; -1 in ``src`` leaves the pair out."""
         if isinstance(feature, ParamValue):
             feature = feature.apply(lambda t: t.unsqueeze(-1))
         if bool((src >= 0).all()):
-            self.add_edge_block(src, dst, feature, Pattern.ONE_TO_ONE, (len(src), 1), ticks=ticks, **attrs)
+            self.add_edge_block(src, dst, feature, Pattern.ONE_TO_ONE, (len(src), 1), ticks=ticks, timed=timed, **attrs)
             return
         present = (src >= 0).nonzero().flatten()
         if not len(present):
@@ -185,10 +199,10 @@ class GraphBuilder:
         if isinstance(feature, ParamValue):
             feature = feature.select(0, present)
         shape = (len(present), 1)
-        self.add_edge_block(src[present], dst, feature, Pattern.INDEXED, shape, ticks=ticks, coo=coo, **attrs)
+        self.add_edge_block(src[present], dst, feature, Pattern.INDEXED, shape, ticks=ticks, coo=coo, timed=timed, **attrs)
 
     def learned(
-        self, table: Tensor, dst: Nodes, tag: str, *, ticks: int = 0, scale: float = 1.0, **attrs: AttrValue
+        self, table: Tensor, dst: Nodes, tag: str, *, ticks: int = 0, timed: bool = True, **attrs: AttrValue
     ) -> None:
         """+E: all to all inside each group, one learned vector for all of them.
 
@@ -197,7 +211,7 @@ class GraphBuilder:
             dst: destination block, ``groups`` consecutive parts of equal size.
             tag: the learned vector's name.
             ticks: as in :meth:`add_edge_block`.
-            scale: factor on the learned vector.
+            timed: likewise.
             attrs: further attributes.
         """
         groups, width = table.shape
@@ -206,7 +220,7 @@ class GraphBuilder:
         else:
             pattern, shape = Pattern.GROUPED, (groups, dst.size // groups, width, 1)  # type: ignore[assignment]  # grouped features have four dimensions
         self.add_edge_block(
-            table.reshape(-1), dst, Learned(tag, scale), pattern, shape, ticks=ticks, **attrs
+            table.reshape(-1), dst, Learned(tag), pattern, shape, ticks=ticks, timed=timed, **attrs
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -15,10 +16,11 @@ from wsgraph.lowering.derive import Deriver
 from wsgraph.lowering.inputs import input_state
 from wsgraph.lowering.opaque import lower_opaque
 from wsgraph.lowering.operation import Operation, State
+from wsgraph.lowering.origins import Origins
 from wsgraph.lowering.registry import Registry
 from wsgraph.lowering.sources import force
 from wsgraph.options import CompileOptions
-from wsgraph.provenance.axes import Activation
+from wsgraph.provenance.axes import Activation, Axis
 from wsgraph.provenance.moves import IDENTITIES, MOVEMENTS, mover
 from wsgraph.provenance.params import Constant, ParamValue
 
@@ -38,6 +40,7 @@ class Lowered:
         states: what is known of every value, right after its operator.
         reads: parameter views that operators read, by tensor name.
         deriver: derived tensors.
+        origins: joined tensors, whose pieces are pieces of parameters.
     """
 
     graph: Graph
@@ -45,6 +48,7 @@ class Lowered:
     states: dict[Value, State] = field(default_factory=dict)
     reads: dict[str, list[ParamValue]] = field(default_factory=dict)
     deriver: Deriver = field(default_factory=Deriver)
+    origins: Origins = field(default_factory=Origins)
 
 
 def lower_graph(graph: Graph, registry: Registry, options: CompileOptions) -> Lowered:
@@ -63,14 +67,34 @@ def lower_graph(graph: Graph, registry: Registry, options: CompileOptions) -> Lo
         lowered.states[value] = _tensor_state(value)
     for op in graph.ops:
         lowered.builder.op = op
+        lowered.builder.now = _time(lowered, op)
         results = _lower_op(lowered, op, registry, constants)
         for value, state in zip(op.outputs, results, strict=True):
+            if isinstance(state, Activation):
+                _count_sites(state)
             if isinstance(state, Activation) and state.fresh is not None and counts.get(value, 0) != 1:
                 state = replace(state, fresh=None)  # noqa: PLW2901  the state as the next operators may see it
             lowered.states[value] = state
     lowered.builder.op = None
     _finish_outputs(lowered)
     return lowered
+
+
+def _count_sites(state: Activation) -> None:
+    """Note on a new block how many positions its neurons take."""
+    block = state.fresh
+    if block is None or "sites" in block.attrs or not state.nodes:
+        return
+    newest = max(state.nodes, key=Axis.newest)
+    block.attrs["sites"] = math.prod(n for d, n in enumerate(state.shape) if d not in newest.dims)
+
+
+def _time(lowered: Lowered, op: Op) -> int:
+    """Latest timestamp of the neurons that go into an operator."""
+    axes = [a for v in op.inputs() if isinstance(s := lowered.states[v], Activation) for a in s.nodes]
+    if len(axes) < 2:
+        return 0
+    return max(lowered.builder.time(a.ids()) for a in axes)
 
 
 def _tensor_state(value: Value) -> State:
@@ -95,10 +119,11 @@ def _is_parameter(state: State) -> bool:
 
 def _lower_op(lowered: Lowered, op: Op, registry: Registry, constants: ConstantPool) -> list[State]:
     states = [lowered.states[v] for v in op.inputs()]
-    if not any(isinstance(s, Activation) for s in states) and op.key not in _TABLES:
+    if not any(isinstance(s, Activation) for s in states):
         if not any(_is_parameter(s) for s in states):
             return _move_buffer(op, states, constants) or [Constant(v) for v in op.outputs]
-        return _compute_parameters(lowered, op, states, constants)
+        if op.key not in _TABLES:
+            return _compute_parameters(lowered, op, states, constants)
     if _only_shape_matters(op.key):
         return [Constant(v) for v in op.outputs]
     function = registry.lowering_for(op.key)
@@ -152,7 +177,11 @@ def _compute_parameters(lowered: Lowered, op: Op, states: list[State], constants
         if moved is not None:
             return moved
     _record_reads(lowered, states)
-    return list(lowered.deriver.add(op))
+    derived = lowered.deriver.add(op)
+    joined = lowered.origins.follow(op, states, constants.get)
+    if joined is not None:
+        lowered.origins.elements[derived[0].name] = joined
+    return list(derived)
 
 
 def _record_reads(lowered: Lowered, states: list[State]) -> None:

@@ -67,13 +67,19 @@ class LoweringGraph(GraphBuilder):
         """An element-wise operator on two activations: ``sum`` or ``product``."""
         return alignment.combine(self, left, right, kind)
 
+    def spread(
+        self, x: Activation, layout: tuple[int, ...]
+    ) -> tuple[Activation, Nodes, Tensor, Tensor]:
+        """Nodes for a layer with several per-neuron parameters; see :func:`per_neuron.spread_positions`."""
+        return per_neuron.spread_positions(self, x, layout)
+
     def scale(self, x: Activation, p: ParamValue) -> Activation:
         """An element-wise product with a parameter."""
         return per_neuron.scale_by_parameter(self, x, p)
 
-    def shift(self, x: Activation, p: ParamValue) -> Activation:
-        """An element-wise sum with a parameter: bias or position table."""
-        return per_neuron.add_parameter(self, x, p)
+    def shift(self, x: Activation, p: ParamValue, table_dim: int | None = None) -> Activation:
+        """An element-wise sum with a parameter: bias or position table (always one along ``table_dim``)."""
+        return per_neuron.add_parameter(self, x, p, table_dim)
 
     def reduce(self, x: Activation, dims: Sequence[int], shape: tuple[int, ...], name: str) -> Activation:
         """A reduction along dimensions."""

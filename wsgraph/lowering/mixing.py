@@ -170,16 +170,16 @@ def _values(
         role = {"query": "q", "key": "k"}.get(tag)
         if role:
             graph.mark_role(table, role)
-        graph.learned(table, z, tag, ticks=1)
+        graph.learned(table, z, tag, ticks=1, timed=False)
     for tag, ids in attention.gates:
-        graph.learned(ids.unsqueeze(-1), z, tag, ticks=0)
+        graph.learned(ids.unsqueeze(-1), z, tag, ticks=0, timed=False)
     for value in labels[1:]:
         ids = value.reshape(-1)[first][by_group].view(groups, -1)
         graph.mark_role(ids, "v")
         if graph.options.attention == "diagonal-v":
-            graph.one_to_one(ids.reshape(-1), z, Learned("value"), ticks=1)
+            graph.one_to_one(ids.reshape(-1), z, Learned("value"), ticks=1, timed=False)
         else:
-            graph.learned(_sorted_unique_rows(ids), z, "value", ticks=1)
+            graph.learned(_sorted_unique_rows(ids), z, "value", ticks=1, timed=False)
     full = (position[rank] + z.base).expand([n if d in kept_dims else 1 for d, n in enumerate(joint)])
     return Activation(shape, (Axis(full.reshape(shape)), *sites), fresh=z)
 

@@ -47,5 +47,5 @@ def _keep_parameter(graph: GraphBuilder, p: ParamValue, block: Nodes) -> None:
     holder = graph.add_nodes(1, role="parameter", opaque=True)
     coo = torch.stack([torch.zeros(n, dtype=torch.int64), torch.arange(n) % block.size])
     graph.add_edge_block(
-        holder.ids, block, p.reshape(n, 1), Pattern.INDEXED, (n, 1), ticks=1, coo=coo, opaque=True
+        holder.ids, block, p.reshape(n, 1), Pattern.INDEXED, (n, 1), ticks=1, coo=coo, timed=False, opaque=True
     )

@@ -14,7 +14,7 @@ from wsgraph.lowering.sources import force, position_labels
 from wsgraph.provenance.axes import Activation, Axis, Space, arange_along, distinct_rows, restrict, varying_dims
 from wsgraph.provenance.params import ParamValue
 
-__all__ = ["add_parameter", "as_activation", "scale_by_parameter"]
+__all__ = ["add_parameter", "as_activation", "scale_by_parameter", "spread_positions"]
 
 
 @dataclass(eq=False, slots=True)
@@ -34,17 +34,45 @@ def scale_by_parameter(graph: GraphBuilder, x: Activation, p: ParamValue) -> Act
     A parameter that varies over neurons only gives a node a neuron; one that varies over sites too makes
     the neuron-site pairs nodes of their own (App. F.2's 48 input nodes).
     """
-    met = _meet(graph, x, p)
+    out, block, sources, positions = spread_positions(graph, x, p.shape)
+    graph.one_to_one(sources, block, p.reshape(-1).select(0, positions), via=x.via)
+    return out
+
+
+def spread_positions(
+    graph: GraphBuilder, x: Activation, layout: tuple[int, ...]
+) -> tuple[Activation, Nodes, Tensor, Tensor]:
+    """Nodes for an element-wise layer with several parameters of one layout, such as a normalisation.
+
+    Args:
+        graph: the builder.
+        x: what the layer acts on.
+        layout: the parameters' shape, broadcast against ``x``.
+
+    Returns:
+        The layer's result; its nodes; the neuron that feeds each, ``[n]``; and the flat position in the
+        layout that each takes its parameters from, ``[n]``.
+    """
+    met = _meet(graph, x, ParamValue.whole("", layout))
     rank, first = distinct_rows([met.labels, met.elements])
-    feature = p.from_elements(met.elements.reshape(-1)[first])
     block = graph.add_nodes(len(first), role=_role(met.axis))
-    graph.one_to_one(met.labels.reshape(-1)[first], block, feature, via=x.via)
-    return _replace_axis(met, Axis((rank + block.base).expand(x.shape), attention=met.axis.attention), block)
+    new = Axis((rank + block.base).expand(met.activation.shape), attention=met.axis.attention)
+    sources, positions = (t.reshape(-1)[first] for t in (met.labels, met.elements))
+    return _replace_axis(met, new, block), block, sources, positions
 
 
-def add_parameter(graph: GraphBuilder, x: Activation, p: ParamValue) -> Activation:
-    """Add (subtract): a bias where the parameter varies over neurons only, else a position table."""
-    met = _meet(graph, x, p)
+def add_parameter(
+    graph: GraphBuilder, x: Activation, p: ParamValue, table_dim: int | None = None
+) -> Activation:
+    """Add (subtract): a bias where the parameter varies over neurons only, else a position table.
+
+    Args:
+        graph: the builder.
+        x: the activation.
+        p: the parameter, broadcast against it.
+        table_dim: a dimension that holds positions even if it has only one (a class token).
+    """
+    met = _meet(graph, x, p, table_dim)
     if met.site_dims:
         return _add_table(graph, met, p)
     rank, first = distinct_rows([met.labels])
@@ -75,7 +103,7 @@ def _add_table(graph: GraphBuilder, met: _Meeting, p: ParamValue) -> Activation:
     t = max(block.t - 1, 0) if axis.attention is not None else 0
     positions = graph.add_nodes(table.shape[1], role="position", t=t)
     feature = p.from_elements(table.unsqueeze(-1))
-    graph.add_edge_block(positions.ids, block, feature, Pattern.DENSE, (*table.shape, 1))
+    graph.add_edge_block(positions.ids, block, feature, Pattern.DENSE, (*table.shape, 1), timed=False)
     return _replace_axis(met, axis, block)
 
 
@@ -98,7 +126,9 @@ def _table(met: _Meeting, labels: Tensor, block: Nodes) -> Tensor:
     return by_node[:, first]
 
 
-def _meet(graph: GraphBuilder, x: Activation, p: ParamValue) -> _Meeting:
+def _meet(
+    graph: GraphBuilder, x: Activation, p: ParamValue, table_dim: int | None = None
+) -> _Meeting:
     shape = torch.broadcast_shapes(x.shape, p.shape)
     x, p = x.expanded(shape), p.expand(*shape)
     p_dims = _parameter_dims(p)
@@ -108,7 +138,7 @@ def _meet(graph: GraphBuilder, x: Activation, p: ParamValue) -> _Meeting:
     labels, elements = torch.broadcast_tensors(
         restrict(axis.labels, dims), restrict(p.elements(), dims) if p.view is None else _cut(p, dims)
     )
-    sites = tuple(d for d in p_dims if d not in axis.dims)
+    sites = tuple(d for d in range(len(shape)) if (d in p_dims and d not in axis.dims) or d == table_dim)
     return _Meeting(x, axis, labels, elements, sites)
 
 
@@ -136,7 +166,7 @@ def _acted_on(graph: GraphBuilder, x: Activation, p_dims: tuple[int, ...]) -> Ax
     if axes:
         return axes[0]
     if x.nodes:
-        return max(x.nodes, key=lambda a: int(a.labels.max()))
+        return max(x.nodes, key=Axis.newest)
     return Axis(position_labels(graph, x, p_dims or range(len(x.shape))))
 
 
@@ -175,7 +205,7 @@ def as_activation(graph: GraphBuilder, p: ParamValue, dims: tuple[int, ...]) -> 
     table = p.apply(lambda t: t.permute(*dims, *others)).reshape(n_nodes, n_sites, 1)
     block = graph.add_nodes(n_nodes, role="hidden")
     positions = graph.add_nodes(n_sites, role="position")
-    graph.add_edge_block(positions.ids, block, table, Pattern.DENSE, (n_nodes, n_sites, 1))
+    graph.add_edge_block(positions.ids, block, table, Pattern.DENSE, (n_nodes, n_sites, 1), timed=False)
     local = torch.zeros((), dtype=torch.int64)
     for d in dims:
         local = local * p.shape[d] + arange_along(p.shape, d)

@@ -68,9 +68,8 @@ def _connect(
     for d in along:
         width *= labels.shape[d]
     table = labels.permute(*rest, *along).reshape(-1, width)
-    if len(table) == 1:
-        table = table.expand(1, width)
-        graph.learned(table, block, "reduce", via=via)
+    if not set(axis.dims) & set(small_dims):
+        graph.learned(table[:1], block, "reduce", via=via)
         return
     graph.learned(table[first], block, "reduce", via=via)
 

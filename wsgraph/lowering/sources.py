@@ -115,7 +115,7 @@ def position_labels(graph: GraphBuilder, x: Activation, dims: Sequence[int]) -> 
         size = 1
         for axis in along:
             assert axis.space is not None
-            rank = rank * axis.space.size + axis.labels
+            rank = rank * axis.space.size + axis.small()
             size *= axis.space.size
         key: tuple[object, ...] = tuple(id(a.space) for a in along)
     else:
@@ -126,7 +126,7 @@ def position_labels(graph: GraphBuilder, x: Activation, dims: Sequence[int]) -> 
             view[d] = x.shape[d]
             local = local * x.shape[d] + torch.arange(x.shape[d]).view(view)
             size *= x.shape[d]
-        rank = local.expand(x.shape)
+        rank = local
         key = (*(id(a.space) for a in along), tuple(dims), size) if along else (id(x), tuple(dims))
     nodes = graph.position_blocks.get(key)
     if nodes is None:
@@ -136,7 +136,7 @@ def position_labels(graph: GraphBuilder, x: Activation, dims: Sequence[int]) -> 
         # Spaces are compared by identity: keep them alive as long as the key is.
         graph.keep_alive.extend(a.space for a in along)
         graph.keep_alive.append(x)
-    return torch.where(rank >= 0, rank + nodes.base, rank)
+    return torch.where(rank >= 0, rank + nodes.base, rank).expand(x.shape)
 
 
 def _join_pairs(graph: GraphBuilder, axes: list[Axis], dims: Sequence[int]) -> Axis:
@@ -169,17 +169,17 @@ def force(graph: GraphBuilder, x: Activation, dims: Sequence[int] | None = None)
 
 def _force_axis(graph: GraphBuilder, axis: Axis) -> Axis:
     assert axis.attention is not None
-    groups = int(axis.labels.max()) + 1
-    nodes = graph.add_nodes(groups, role="logits")
+    small = axis.small()
+    nodes = graph.add_nodes(int(small.max()) + 1, role="logits")
     link(graph, axis.attention, nodes)
-    labels = torch.where(axis.labels >= 0, axis.labels + nodes.base, axis.labels)
-    return replace(axis, labels=labels, pending=False, frozen_dims=axis.frozen_dims)
+    labels = torch.where(small >= 0, small + nodes.base, small)
+    return replace(axis.relabel(labels), pending=False)
 
 
 def link(graph: GraphBuilder, attention: Attention, nodes: Nodes) -> None:
     """Learned edges from an attention's sources, group by group; they tick once, gates do not."""
     for tag, table in attention.sources:
-        graph.learned(table, nodes, tag, ticks=1)
+        graph.learned(table, nodes, tag, ticks=1, timed=False)
     for tag, ids in attention.gates:
-        graph.learned(ids.unsqueeze(-1), nodes, tag, ticks=0)
+        graph.learned(ids.unsqueeze(-1), nodes, tag, ticks=0, timed=False)
 

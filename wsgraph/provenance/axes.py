@@ -156,13 +156,25 @@ class Axis:
             self.frozen_dims = varying_dims(self.labels)
         return self.frozen_dims
 
-    def with_labels(self, labels: Tensor) -> Axis:
-        """The same axis after the labels were moved."""
-        return replace(self, labels=labels, frozen_dims=None)
+    def with_labels(self, labels: Tensor, dims: tuple[int, ...] | None = None) -> Axis:
+        """The same axis after the labels were moved; ``dims`` where it is known along which they differ."""
+        return Axis(labels, self.space, self.attention, self.pending, dims)
+
+    def small(self) -> Tensor:
+        """The labels with size 1 along every dimension in which they do not differ."""
+        return restrict(self.labels, self.dims)
+
+    def newest(self) -> int:
+        """The largest label: tells which of several node axes was made last."""
+        return int(self.small().max())
+
+    def relabel(self, small: Tensor) -> Axis:
+        """The same axis with other labels, given as :meth:`small` gives them."""
+        return Axis(small.expand(self.labels.shape), self.space, self.attention, self.pending, self.frozen_dims)
 
     def ids(self) -> Tensor:
         """Distinct labels, ascending, without padding."""
-        unique = torch.unique(restrict(self.labels, self.dims))
+        unique = torch.unique(self.small())
         return unique[unique >= 0]
 
 

@@ -5,6 +5,7 @@ None of them has a rule of its own: each is run on the labels, or on a parameter
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -58,8 +59,8 @@ def mover(op: Op, position: int, constant: Callable[[Value], Tensor | None], pad
         constant: values of constant arguments (index tensors).
         padding: the label that new elements get.
     """
-    args = tuple(_real(a, constant) for a in op.args[1:])
-    kwargs = {k: _real(v, constant) for k, v in op.kwargs.items()}
+    args = tuple(_real(a, constant, op) for a in op.args[1:])
+    kwargs = {k: _real(v, constant, op) for k, v in op.kwargs.items()}
     if op.key in _PADDING:
         args, kwargs = _pad_with(op, args, kwargs, padding)
 
@@ -87,13 +88,24 @@ def _pad_with(
     return args, kwargs
 
 
-def _real(argument: Any, constant: Callable[[Value], Tensor | None]) -> Any:
+def _real(argument: Any, constant: Callable[[Value], Tensor | None], op: Op) -> Any:
     if isinstance(argument, list | tuple):
-        return type(argument)(_real(a, constant) for a in argument)
+        return type(argument)(_real(a, constant, op) for a in argument)
     if not isinstance(argument, Value):
         return argument
     tensor = constant(argument)
-    if tensor is not None:
-        return tensor
-    # Traced on meta: which elements are picked is unknown, only how many.
-    return torch.zeros(argument.shape, dtype=argument.dtype)
+    return _unknown(argument, op) if tensor is None else tensor
+
+
+def _unknown(argument: Value, op: Op) -> Tensor:
+    """A stand-in for an index traced on meta: how many elements it picks is known, which ones is not.
+
+    It goes through all positions in turn, so that a table which is looked up counts as read.
+    """
+    first = op.args[0]
+    arguments = op.arguments
+    positions = arguments.get("indices")
+    dim = positions.index(argument) if isinstance(positions, list | tuple) else arguments.get("dim", 0)
+    size = first.shape[dim] if isinstance(first, Value) and isinstance(dim, int) else 1
+    count = torch.arange(math.prod(argument.shape)).view(argument.shape) % size
+    return count.to(argument.dtype)

@@ -1,0 +1,95 @@
+"""Following one axis through a data-movement operator, on as few labels as possible.
+
+The rule is always the same, run the operator on the labels. Labels mostly do not vary along most
+dimensions, and what an operator does to a dimension along which they do not vary cannot be seen in them:
+those dimensions are cut down to size 1 first where the operator allows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from torch import Tensor
+
+from wsgraph.ir.graph import Op
+from wsgraph.provenance.axes import Axis, restrict
+
+__all__ = ["follow"]
+
+_RESHAPES = frozenset(
+    f"aten.{name}"
+    for name in ("view", "_unsafe_view", "reshape", "_reshape_alias", "flatten", "unflatten", "view_as", "reshape_as")
+)
+_ONE_DIM = frozenset({"aten.slice", "aten.narrow", "aten.index_select", "aten.repeat_interleave"})
+_SEVERAL_DIMS = frozenset({"aten.roll", "aten.flip"})
+_PADS = frozenset({"aten.pad", "aten.constant_pad_nd"})
+
+
+def follow(op: Op, position: int, axis: Axis, shape: tuple[int, ...], move: Callable[[Tensor], Any]) -> Axis:
+    """The axis after the operator.
+
+    Args:
+        op: a data-movement operator.
+        position: which of its results is wanted.
+        axis: an axis of its first argument.
+        shape: the first argument's shape.
+        move: what does to labels what the operator does to its argument.
+
+    Returns:
+        The axis with labels of the result's shape. New elements along a dimension in which neurons vary
+        (padded channels) are labelled -1; padding positions leaves neurons as they are.
+    """
+    target = op.outputs[position].shape
+    if op.key in _RESHAPES:
+        return axis.with_labels(_reshape(axis.labels, axis.dims, shape, target))
+    touched = _touched(op, len(shape))
+    if touched is not None and not touched & set(axis.dims):
+        small = restrict(axis.labels, axis.dims)
+        return axis.with_labels(small.expand(target), axis.dims)
+    return axis.with_labels(move(axis.labels))
+
+
+def _touched(op: Op, rank: int) -> set[int] | None:
+    """The dimensions that the operator rearranges, where it leaves the others exactly as they are."""
+    arguments = op.arguments
+    if op.key in _ONE_DIM and isinstance(arguments.get("dim"), int):
+        return {arguments["dim"] % rank}
+    if op.key in _SEVERAL_DIMS and arguments.get("dims"):
+        return {d % rank for d in arguments["dims"]}
+    if op.key in _PADS:
+        padded = arguments["pad"]
+        return {rank - 1 - k for k in range(len(padded) // 2) if padded[2 * k] or padded[2 * k + 1]}
+    return None
+
+
+def _reshape(labels: Tensor, dims: tuple[int, ...], shape: tuple[int, ...], target: tuple[int, ...]) -> Tensor:
+    if 0 in shape or not shape or not target:
+        return labels.reshape(target)
+    before, after = list(shape), list(target)
+    for old, new in _groups(shape, target):
+        if not set(old) & set(dims):
+            for d in old:
+                before[d] = 1
+            for d in new:
+                after[d] = 1
+    small = labels[tuple(slice(0, n) for n in before)]
+    return small.reshape(after).expand(target)
+
+
+def _groups(shape: tuple[int, ...], target: tuple[int, ...]) -> Iterator[tuple[list[int], list[int]]]:
+    """Smallest runs of dimensions with equal numbers of elements on both sides."""
+    i, j = 0, 0
+    while i < len(shape) or j < len(target):
+        old, new = [], []
+        a = b = 1
+        while not (old or new) or a != b:
+            if (a <= b and i < len(shape)) or j >= len(target):
+                a *= shape[i]
+                old.append(i)
+                i += 1
+            else:
+                b *= target[j]
+                new.append(j)
+                j += 1
+        yield old, new

@@ -1,0 +1,143 @@
+"""A model lowered and run, ready for questions about who influences whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wsgraph.events.blocks import Learned
+from wsgraph.ir.graph import Op, Value
+from wsgraph.lowering.assemble import Assembled
+from wsgraph.lowering.builder import Edges, Nodes
+from wsgraph.lowering.driver import Lowered
+from wsgraph.provenance.axes import Activation
+from wsgraph.testing.double import DoubleRun
+
+__all__ = ["Bench", "is_learned", "successors"]
+
+
+@dataclass(eq=False)
+class Bench:
+    """What all checks need.
+
+    Attributes:
+        lowered: the lowered graph; its states say which neuron each element of a value belongs to.
+        assembled: the stream's blocks, with the builder's edges behind each.
+        run: the graph's values in float64.
+    """
+
+    lowered: Lowered
+    assembled: Assembled
+    run: DoubleRun
+    _by_op: dict[Op, list[Edges]] = field(init=False, default_factory=dict)
+    _inputs: dict[Op, dict[Value, Tensor]] = field(init=False, default_factory=dict)
+    _owner: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        builder = self.lowered.builder
+        self._owner = torch.full((builder.num_nodes,), -1, dtype=torch.int64)
+        for k, block in enumerate(builder.blocks):
+            self._owner[block.ids] = k
+        for edges in self.assembled.origin.values():
+            if edges.op is not None:
+                self._by_op.setdefault(edges.op, []).append(edges)
+
+    def edges_of(self, op: Op) -> list[Edges]:
+        """The edge blocks that an operator's lowering made."""
+        return self._by_op.get(op, [])
+
+    def activation(self, value: Value) -> Activation | None:
+        """What is known of a value, or None if it is no activation."""
+        state = self.lowered.states.get(value)
+        return state if isinstance(state, Activation) else None
+
+    def activations(self, values: list[Value]) -> Iterator[tuple[Value, Activation]]:
+        """Those of some values that are activations."""
+        for value in dict.fromkeys(values):
+            state = self.activation(value)
+            if state is not None:
+                yield value, state
+
+    def inputs(self, op: Op) -> Mapping[Value, Tensor]:
+        """Generic values for an operator's floating-point activations: noise, so that none is zero."""
+        if op not in self._inputs:
+            drawn = {}
+            for value, _ in self.activations(op.inputs()):
+                if value.dtype.is_floating_point:
+                    drawn[value] = self.run.noise(self.run.values[value])
+            self._inputs[op] = {v: -t.abs() for v, t in drawn.items()} if op.key in _NEGATIVE else drawn
+        return self._inputs[op]
+
+    def targets(self, op: Op, nodes: set[int]) -> list[Tensor]:
+        """For each result of an operator, a mask of the elements that belong to any of the nodes."""
+        masks = []
+        for value in op.outputs:
+            state = self.activation(value)
+            mask = torch.zeros(value.shape, dtype=torch.bool)
+            for axis in state.nodes if state is not None else ():
+                mask |= torch.isin(axis.labels, torch.tensor(sorted(nodes)))
+            masks.append(mask)
+        return masks
+
+    def reached(self, op: Op | None, node: int) -> set[int]:
+        """The node and all that follow from it along edges of one operator, or of all for None."""
+        found = {node}
+        frontier = [node]
+        while frontier:
+            current = frontier.pop()
+            for edges in self.assembled.origin.values() if op is None else self.edges_of(op):
+                for after in successors(edges, current):
+                    if after not in found:
+                        found.add(after)
+                        frontier.append(after)
+        return found
+
+    def readers(self, name: str) -> list[Op]:
+        """Operators between activations that take a tensor, or something computed from it, as a weight."""
+        graph = self.lowered.graph
+        derived = self.lowered.deriver.values.get(name)
+        holders = {derived} if derived is not None else {graph.tensors[name]}
+        holders |= {graph.tensors[alias] for alias, canonical in graph.ties.items() if canonical == name}
+        return [
+            op
+            for op in graph.ops
+            if any(self.activation(v) for v in op.outputs)
+            and any(self.run.upstream(v) & holders for v in op.inputs())
+        ]
+
+    def block_of(self, node: int) -> Nodes:
+        """The builder's block that a global node number belongs to."""
+        return self.lowered.builder.blocks[int(self._owner[node])]
+
+
+_NEGATIVE = frozenset({"aten.prelu"})
+"""A slope acts on what is negative only."""
+
+
+def successors(edges: Edges, node: int) -> list[int]:
+    """Global numbers of the nodes that an edge block leads to from one source node."""
+    positions = (edges.src == node).nonzero().flatten()
+    if not len(positions):
+        return []
+    ids = edges.dst.ids
+    match edges.pattern.value:
+        case "dense":
+            return list(ids.tolist())
+        case "one_to_one":
+            return list(ids[positions].tolist())
+        case "grouped":
+            groups = torch.unique(positions // edges.shape[2])
+            return list(ids.view(edges.shape[0], -1)[groups].flatten().tolist())
+    assert edges.coo is not None
+    rows = edges.coo[1][torch.isin(edges.coo[0], positions)]
+    return list(torch.unique(ids[rows]).tolist())
+
+
+def is_learned(edges: Edges, *tags: str) -> bool:
+    """Whether an edge block's feature is learned, with one of the tags if any are given."""
+    feature: Any = edges.feature
+    return isinstance(feature, Learned) and (not tags or feature.tag in tags)

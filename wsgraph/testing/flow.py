@@ -1,0 +1,90 @@
+"""No influence without an edge: what one neuron changes through an operator is itself and what it leads to."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wsgraph.ir.graph import Op, Value
+from wsgraph.lowering.builder import Edges
+from wsgraph.testing.bench import Bench, is_learned
+from wsgraph.testing.sources import source_masks
+
+__all__ = ["check_attention", "check_flow"]
+
+_MIXES_BY_DEFINITION = frozenset(
+    f"aten.{name}"
+    for name in ("softmax", "_softmax", "_safe_softmax", "log_softmax", "_log_softmax", "cumsum",
+                 "logcumsumexp", "local_response_norm", "normalize")
+)  # fmt: skip
+"""Neurons compete here without edges of their own: the graph keeps these as attributes of the nodes."""
+
+
+def check_flow(bench: Bench, op: Op, node: int) -> str | None:
+    """Whether one neuron influences, through one operator, a neuron that no edge leads to.
+
+    Args:
+        bench: the lowered model.
+        op: any operator between activations.
+        node: global number of a neuron among its inputs.
+    """
+    masks = source_masks(bench, op, node)
+    if not masks or not _followed(bench, op):
+        return None
+    inputs = bench.inputs(op)
+    moved = {v: torch.where(masks[v], bench.run.noise(t), t) if v in masks else t for v, t in inputs.items()}
+    before = bench.run.call(op, inputs)
+    after = bench.run.call(op, moved)
+    targets = bench.targets(op, bench.reached(op, node))
+    for b, a, allowed in zip(before, after, targets, strict=True):
+        if bool(((b != a) & ~allowed).any()):
+            return "a neuron influences elements that no edge leads to"
+    return None
+
+
+def _followed(bench: Bench, op: Op) -> bool:
+    """Whether the results are followed neuron by neuron; statistics of norms and attention logits are not."""
+    if op.key in _MIXES_BY_DEFINITION or any("norm" in e.dst.attrs for e in bench.edges_of(op)):
+        return False
+    states = [bench.activation(v) for v in op.outputs]
+    return all(s is not None and s.nodes and not s.pending for s in states)
+
+
+def check_attention(bench: Bench, origin: Edges, position: int) -> str | None:
+    """Whether a neuron reaches, between its own layer and an attention's result, nodes of other heads.
+
+    Args:
+        bench: the lowered model.
+        origin: learned edges from a query, key or value projection.
+        position: a position among the block's sources.
+    """
+    op = origin.op
+    assert op is not None
+    node = int(origin.src[position])
+    home = _home(bench, node)
+    if home is None:
+        return None
+    value, mask = home
+    kept = bench.run.values[value]
+    moved = torch.where(mask, bench.run.noise(kept), kept)
+    after = bench.run.between(value, moved, op)
+    # The neuron may feed keys or values through layers of their own on the way.
+    targets = bench.targets(op, bench.reached(None, node))
+    hit = False
+    for output, a, allowed in zip(op.outputs, after, targets, strict=True):
+        changed = bench.run.values[output] != a
+        hit = hit or bool((changed & allowed).any())
+        if bool((changed & ~allowed).any()):
+            return "a neuron influences another head's nodes"
+    if not hit and is_learned(origin, "value"):
+        return "a value neuron influences none of its head's nodes"
+    return None
+
+
+def _home(bench: Bench, node: int) -> tuple[Value, Tensor] | None:
+    """The first value that holds a neuron, and where."""
+    for op in bench.lowered.graph.ops:
+        for value, mask in zip(op.outputs, bench.targets(op, {node}), strict=True):
+            if bool(mask.any()):
+                return value, mask
+    return None
