@@ -10,7 +10,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from wsgraph.events.stream import EventStream
-from wsgraph.frontends.source import open_source
+from wsgraph.frontends.opening import open_model
 from wsgraph.frontends.trace import trace_source
 from wsgraph.ir.graph import Graph
 from wsgraph.lowering.driver import Lowered, lower_graph
@@ -48,9 +48,8 @@ def compile(  # noqa: A001  the public name says what users expect, as re.compil
     Raises:
         WsgraphError: the source cannot be read, traced or lowered; the message says where and what to do.
     """
-    options = options or CompileOptions()
-    opened = open_source(source, inputs=inputs, arch=arch, allow=options.allow)
-    registry = load_registry()
+    options, registry = options or CompileOptions(), load_registry()
+    opened = open_model(source, registry, inputs=inputs, arch=arch, allow=options.allow)
     graph = rewrite(trace_source(opened), registry)
     return make_stream(lower(graph, registry, options), opened)
 
@@ -62,9 +61,9 @@ def trace(
     options: CompileOptions | None = None,
 ) -> Graph:
     """The IR of a model after the rewrites; arguments and errors as for :func:`compile`."""
-    options = options or CompileOptions()
-    opened = open_source(source, inputs=inputs, arch=arch, allow=options.allow)
-    return rewrite(trace_source(opened), load_registry())
+    options, registry = options or CompileOptions(), load_registry()
+    opened = open_model(source, registry, inputs=inputs, arch=arch, allow=options.allow)
+    return rewrite(trace_source(opened), registry)
 
 
 def rewrite(graph: Graph, registry: Registry) -> Graph:

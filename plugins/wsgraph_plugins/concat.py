@@ -28,7 +28,7 @@ def lower_cat(op: Operation, graph: LoweringGraph) -> Activation:
 
 def _is_empty(state: State) -> bool:
     shape = state.value.shape if not isinstance(state, Activation | ParamValue) else state.shape
-    return shape == (0,)
+    return 0 in shape
 
 
 def lower_stack(op: Operation, graph: LoweringGraph) -> Activation:

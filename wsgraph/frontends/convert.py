@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, fx
@@ -12,6 +11,9 @@ from torch import Tensor, fx
 from wsgraph.errors import FrontendError
 from wsgraph.frontends.symbolic import SYMBOLIC, Unknown, concrete, data_dependent, static_shape
 from wsgraph.ir.graph import Graph, Op, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["convert_body"]
 

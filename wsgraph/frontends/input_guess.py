@@ -110,7 +110,7 @@ class _Trial:
 
 
 def _fake_mode() -> FakeTensorMode:
-    """Static shapes; a number read out of a tensor stays symbolic and fails only where it decides something."""
+    """Static shapes; a number read out of a tensor stays symbolic, and fails where it decides something."""
     return FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv(), static_shapes=True)
 
 

@@ -54,14 +54,15 @@ def spec_text(inputs: Sequence[Tensor]) -> str:
     )
 
 
-def make_inputs(inputs: Inputs, dtype: torch.dtype = torch.float32) -> tuple[Tensor, ...]:
+def make_inputs(
+    inputs: str | Tensor | Sequence[str | Tensor], dtype: torch.dtype = torch.float32
+) -> tuple[Tensor, ...]:
     """Example inputs from what the user gave.
 
     Raises:
         InputShapeError: if a spec is malformed, or something is neither text nor a tensor.
     """
-    several = isinstance(inputs, Sequence) and not isinstance(inputs, str)
-    items: Sequence[object] = inputs if several else () if inputs is None else (inputs,)
+    items: Sequence[object] = inputs if isinstance(inputs, list | tuple) else [inputs]
     tensors = []
     for item in items:
         if not isinstance(item, str | Tensor):

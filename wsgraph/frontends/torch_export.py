@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from wsgraph.frontends.convert import convert_body
 from wsgraph.frontends.quiet import quiet_torch
 from wsgraph.ir.graph import Graph, Value, ValueKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch.export import ExportedProgram
 
 __all__ = ["export_module", "graph_from_program", "tracing_mode"]
 
@@ -57,6 +60,7 @@ def graph_from_program(program: ExportedProgram, module: nn.Module | None = None
     """
     graph = Graph(frontend="torch.export")
     tensors = _declare_tensors(graph, program)
+    _declare_unused(graph, module)
     placeholders: dict[str, Value] = {}
     examples = {n.name: n.meta.get("val") for n in program.graph.find_nodes(op="placeholder")}
     for spec in program.graph_signature.input_specs:
@@ -95,6 +99,18 @@ def _declare_tensors(graph: Graph, program: ExportedProgram) -> dict[str, Value]
         data = _real(tensor) if kind is ValueKind.BUFFER else None
         graph.tensors[name] = _tensor(name, tensor, kind, data)
     return graph.tensors
+
+
+def _declare_unused(graph: Graph, module: nn.Module | None) -> None:
+    """The module's tensors that the program does not have: torch.fx drops those that nothing reads."""
+    if module is None:
+        return
+    for name, parameter in module.named_parameters():
+        graph.tensors.setdefault(name, _tensor(name, parameter, ValueKind.PARAMETER, None))
+    persistent = module.state_dict().keys()
+    for name, buffer in module.named_buffers():
+        if name in persistent:
+            graph.tensors.setdefault(name, _tensor(name, buffer, ValueKind.BUFFER, _real(buffer)))
 
 
 def _record_ties(graph: Graph, program: ExportedProgram, module: nn.Module | None) -> None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import copy
+from typing import TYPE_CHECKING
 
 from torch import Tensor, fx, nn
 
 from wsgraph.frontends.quiet import first_line
-from wsgraph.frontends.source import Source
 from wsgraph.frontends.torch_export import export_module, graph_from_program, tracing_mode
 from wsgraph.frontends.trace_errors import worded
-from wsgraph.ir.graph import Graph
+
+if TYPE_CHECKING:
+    from wsgraph.frontends.source import Source
+    from wsgraph.ir.graph import Graph
 
 __all__ = ["trace_source"]
+
+_READS = frozenset({"data_ptr", "item", "numpy", "tolist"})
+"""Methods that hand a tensor's numbers to something other than torch."""
 
 
 def trace_source(source: Source) -> Graph:
@@ -41,7 +47,7 @@ def _fallback(source: Source, module: nn.Module, error: Exception) -> Graph:
     """Trace symbolically into straight-line code, and export that."""
     try:
         with tracing_mode(module):
-            straight = fx.symbolic_trace(_sharing_copy(module))
+            straight = _without_reads(fx.symbolic_trace(_sharing_copy(module)))
         program = export_module(straight, source.inputs)
     except Exception as second:  # noqa: BLE001  both reasons go into the message
         raise worded(source, module, error, second) from error
@@ -49,6 +55,17 @@ def _fallback(source: Source, module: nn.Module, error: Exception) -> Graph:
     graph.frontend = "torch.fx"
     graph.notes.append(f"frontend: torch.fx symbolic_trace, because torch.export failed: {first_line(error)}")
     return graph
+
+
+def _without_reads(module: fx.GraphModule) -> fx.GraphModule:
+    """Drop what only records numbers, such as ``self.seen.append(x.numpy())``: no graph depends on it."""
+
+    def needed(node: fx.Node) -> bool:
+        return node.op != "call_method" or node.target not in _READS
+
+    module.graph.eliminate_dead_code(is_impure_node=needed)
+    module.recompile()
+    return module
 
 
 def _sharing_copy(module: nn.Module) -> nn.Module:

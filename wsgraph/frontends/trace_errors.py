@@ -5,8 +5,6 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING
 
-from torch import nn
-
 from wsgraph.errors import FrontendError, InputShapeError, WsgraphError
 from wsgraph.frontends.input_guess import guess_inputs, runs_with
 from wsgraph.frontends.input_spec import spec_text
@@ -14,6 +12,8 @@ from wsgraph.frontends.quiet import first_line
 from wsgraph.frontends.symbolic import data_dependent, is_data_dependent
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from wsgraph.frontends.source import Source
 
 __all__ = ["worded"]
@@ -52,9 +52,8 @@ def worded(source: Source, module: nn.Module, error: Exception, second: Exceptio
             remedy=_suggestion(module, source.origin),
         )
     return FrontendError(
-        f"{source.origin} cannot be traced: torch.export says {reason}; torch.fx says "
-        f"{first_line(second)}",
-        remedy="if the model is third-party code, compile the exported program (.pt2) that its authors provide",
+        f"{source.origin} cannot be traced: torch.export says {reason}; torch.fx says {first_line(second)}",
+        remedy="if its authors provide an exported program (.pt2), compile that",
     )
 
 

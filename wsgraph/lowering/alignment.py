@@ -192,7 +192,7 @@ def _meet(graph: GraphBuilder, left: Axis, right: Axis, kind: str) -> _Merged:
     a, b = torch.broadcast_tensors(restrict(left.labels, dims), restrict(right.labels, dims))
     rank, first = distinct_rows([a, b])
     sources = [labels.reshape(-1)[first] for labels in (a, b)]
-    attention = left.attention or right.attention
+    attention = left.attention_of(sources[0]) or right.attention_of(sources[1])
     block = graph.add_nodes(len(first), role="logits" if attention else kind)
     latest = max(graph.now, *(graph.time(ids[ids >= 0]) for ids in sources))
     for ids in sources:

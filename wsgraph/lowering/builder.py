@@ -214,6 +214,8 @@ class GraphBuilder:
             timed: likewise.
             attrs: further attributes.
         """
+        if bool((table < 0).any()):
+            table = torch.where(table < 0, self.constant_node(), table)
         groups, width = table.shape
         if groups == 1:
             pattern, shape = Pattern.DENSE, (dst.size, width, 1)

@@ -122,22 +122,13 @@ def _attention(axes: _Sorted, group: Tensor, first: Tensor, dims: tuple[int, ...
     for axis in axes.logits:
         assert axis.attention is not None
         labels = restrict(axis.labels, live).expand(group.shape).reshape(-1)[first]
-        if axis.pending:
-            rows = labels
-        else:
+        behind = axis.attention.rows(labels) if axis.pending else axis.attention_of(labels)
+        assert behind is not None
+        if not axis.pending:
             out.gates.append(("logit", labels))
-            rows = _rank_of(axis)[labels]
-        out.sources.extend((tag, table[rows]) for tag, table in axis.attention.sources)
-        out.gates.extend((tag, ids[rows]) for tag, ids in axis.attention.gates)
+        out.sources.extend(behind.sources)
+        out.gates.extend(behind.gates)
     return out
-
-
-def _rank_of(axis: Axis) -> Tensor:
-    """Group number of each of the forced logits' nodes, as a table over node numbers."""
-    ids = axis.ids()
-    table = torch.zeros(int(ids[-1]) + 1, dtype=torch.int64)
-    table[ids] = torch.arange(len(ids))
-    return table
 
 
 def _sorted_unique_rows(table: Tensor) -> Tensor:

@@ -56,8 +56,9 @@ def spread_positions(
     met = _meet(graph, x, ParamValue.whole("", layout))
     rank, first = distinct_rows([met.labels, met.elements])
     block = graph.add_nodes(len(first), role=_role(met.axis))
-    new = Axis((rank + block.base).expand(met.activation.shape), attention=met.axis.attention)
     sources, positions = (t.reshape(-1)[first] for t in (met.labels, met.elements))
+    attention = met.axis.attention_of(sources)
+    new = Axis((rank + block.base).expand(met.activation.shape), attention=attention)
     return _replace_axis(met, new, block), block, sources, positions
 
 
@@ -84,7 +85,8 @@ def add_parameter(
         return met.activation
     block = graph.add_nodes(len(first), role=_role(met.axis), bias=feature)
     graph.one_to_one(ids, block, Learned("identity"), via=x.via)
-    return _replace_axis(met, Axis((rank + block.base).expand(x.shape), attention=met.axis.attention), block)
+    attention = met.axis.attention_of(ids)
+    return _replace_axis(met, Axis((rank + block.base).expand(x.shape), attention=attention), block)
 
 
 def _add_table(graph: GraphBuilder, met: _Meeting, p: ParamValue) -> Activation:
@@ -97,7 +99,7 @@ def _add_table(graph: GraphBuilder, met: _Meeting, p: ParamValue) -> Activation:
         block = graph.add_nodes(len(first), role=_role(axis, "sum"))
         graph.one_to_one(ids, block, Learned("residual", float(residual_span(graph, block, ids))), via=x.via)
         labels = rank + block.base
-        axis = Axis(labels.expand(x.shape), attention=axis.attention)
+        axis = Axis(labels.expand(x.shape), attention=axis.attention_of(ids))
     table = _table(met, labels, block)
     # A table on attention logits belongs to the attention's timestamp, whatever the depth.
     t = max(block.t - 1, 0) if axis.attention is not None else 0

@@ -112,12 +112,20 @@ class Attention:
     """A contraction of two activations that has not met its values yet: the logits of an attention.
 
     Attributes:
-        sources: (tag, table [groups, n]) of the neurons contracted, a row a group (head).
-        gates: (tag, ids [groups]) of nodes that stand on the logits themselves, one a group.
+        sources: (tag, table [n_logits, n]) of the neurons contracted; a row for each group (head) while the
+            logits have no nodes, then for each of their nodes in ascending order.
+        gates: (tag, ids [n_logits]) of nodes that stand on the logits themselves.
     """
 
     sources: list[tuple[str, Tensor]] = field(default_factory=list)
     gates: list[tuple[str, Tensor]] = field(default_factory=list)
+
+    def rows(self, picked: Tensor) -> Attention:
+        """The attention of other logits, each taking the place of one of these."""
+        return Attention(
+            [(tag, table[picked]) for tag, table in self.sources],
+            [(tag, ids[picked]) for tag, ids in self.gates],
+        )
 
 
 @dataclass(eq=False, slots=True)
@@ -163,6 +171,12 @@ class Axis:
     def small(self) -> Tensor:
         """The labels with size 1 along every dimension in which they do not differ."""
         return restrict(self.labels, self.dims)
+
+    def attention_of(self, ids: Tensor) -> Attention | None:
+        """For new logits made of this axis's nodes ``ids`` [n], what they were contracted from."""
+        if self.attention is None:
+            return None
+        return self.attention.rows(torch.searchsorted(self.ids(), ids.contiguous()).clamp(max=len(self.ids()) - 1))
 
     def newest(self) -> int:
         """The largest label: tells which of several node axes was made last."""

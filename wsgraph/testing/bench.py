@@ -69,8 +69,14 @@ class Bench:
             for value, _ in self.activations(op.inputs()):
                 if value.dtype.is_floating_point:
                     drawn[value] = self.run.noise(self.run.values[value])
-            self._inputs[op] = {v: -t.abs() for v, t in drawn.items()} if op.key in _NEGATIVE else drawn
+            self._inputs[op] = _in_domain(op, drawn)
         return self._inputs[op]
+
+    def moved(self, op: Op, masks: Mapping[Value, Tensor], factor: float = 1.0) -> dict[Value, Tensor]:
+        """The generic inputs with the masked elements drawn anew, ``factor`` times as large."""
+        inputs = self.inputs(op)
+        fresh = {v: torch.where(m, self.run.noise(inputs[v]) * factor, inputs[v]) for v, m in masks.items()}
+        return {**inputs, **_in_domain(op, fresh)}
 
     def targets(self, op: Op, nodes: set[int]) -> list[Tensor]:
         """For each result of an operator, a mask of the elements that belong to any of the nodes."""
@@ -116,6 +122,10 @@ class Bench:
 
 _NEGATIVE = frozenset({"aten.prelu"})
 """A slope acts on what is negative only."""
+
+
+def _in_domain(op: Op, inputs: dict[Value, Tensor]) -> dict[Value, Tensor]:
+    return {v: -t.abs() for v, t in inputs.items()} if op.key in _NEGATIVE else inputs
 
 
 def successors(edges: Edges, node: int) -> list[int]:

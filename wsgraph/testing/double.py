@@ -131,7 +131,7 @@ def _computed(
     found = dict(known)
     for op in ops:
         inputs = op.inputs()
-        if inputs and all(v in found for v in inputs):
+        if all(v in found for v in inputs):
             ancestors: frozenset[Value] = frozenset().union(*(found[v] for v in inputs))
             for value in op.outputs:
                 found[value] = ancestors | {value}

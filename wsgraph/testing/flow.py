@@ -10,7 +10,7 @@ from wsgraph.lowering.builder import Edges
 from wsgraph.testing.bench import Bench, is_learned
 from wsgraph.testing.sources import source_masks
 
-__all__ = ["check_attention", "check_flow"]
+__all__ = ["check_attention", "check_flow", "check_learned"]
 
 _MIXES_BY_DEFINITION = frozenset(
     f"aten.{name}"
@@ -31,10 +31,8 @@ def check_flow(bench: Bench, op: Op, node: int) -> str | None:
     masks = source_masks(bench, op, node)
     if not masks or not _followed(bench, op):
         return None
-    inputs = bench.inputs(op)
-    moved = {v: torch.where(masks[v], bench.run.noise(t), t) if v in masks else t for v, t in inputs.items()}
-    before = bench.run.call(op, inputs)
-    after = bench.run.call(op, moved)
+    before = bench.run.call(op, bench.inputs(op))
+    after = bench.run.call(op, bench.moved(op, masks))
     targets = bench.targets(op, bench.reached(op, node))
     for b, a, allowed in zip(before, after, targets, strict=True):
         if bool(((b != a) & ~allowed).any()):
@@ -48,6 +46,27 @@ def _followed(bench: Bench, op: Op) -> bool:
         return False
     states = [bench.activation(v) for v in op.outputs]
     return all(s is not None and s.nodes and not s.pending for s in states)
+
+
+def check_learned(bench: Bench, op: Op, src: int, dst: int) -> str | None:
+    """Whether a pair joined by a learned edge (residual, gate, reduction) influences one another at all.
+
+    Args:
+        bench: the lowered model.
+        op: the operator whose lowering made the edge.
+        src: global number of the source neuron.
+        dst: global number of the destination neuron.
+    """
+    masks, targets = source_masks(bench, op, src), bench.targets(op, bench.reached(op, dst))
+    if not masks or not any(bool(t.any()) for t in targets):
+        return None
+    before = bench.run.call(op, bench.inputs(op))
+    # A maximum only follows what exceeds the others, a minimum what falls below them.
+    for factor in (1.0, 0.01, 100.0, 100.0):
+        after = bench.run.call(op, bench.moved(op, masks, factor))
+        if any(bool((b[t] != a[t]).any()) for b, a, t in zip(before, after, targets, strict=True)):
+            return None
+    return "a learned edge joins neurons of which the first has no influence on the second"
 
 
 def check_attention(bench: Bench, origin: Edges, position: int) -> str | None:

@@ -66,15 +66,15 @@ def silenced(bench: Bench, name: str, elements: Tensor, value: float = 0.0) -> d
 
 
 def _influences(
-    bench: Bench, op: Op, masks: Mapping[Value, Tensor], targets: list[Tensor], weights: Mapping[Value, Tensor]
+    bench: Bench,
+    op: Op,
+    masks: Mapping[Value, Tensor],
+    targets: list[Tensor],
+    weights: Mapping[Value, Tensor],
 ) -> bool:
     """Whether the destination's elements change when the source's elements do."""
-    inputs = bench.inputs(op)
-    moved = {v: torch.where(masks[v], bench.run.noise(t), t) if v in masks else t for v, t in inputs.items()}
-    if op.key == "aten.prelu":
-        moved = {v: -t.abs() for v, t in moved.items()}
-    before = bench.run.call(op, {**inputs, **weights})
-    after = bench.run.call(op, {**moved, **weights})
+    before = bench.run.call(op, {**bench.inputs(op), **weights})
+    after = bench.run.call(op, {**bench.moved(op, masks), **weights})
     return any(bool((b[t] != a[t]).any()) for b, a, t in zip(before, after, targets, strict=True))
 
 

@@ -18,7 +18,9 @@ from wsgraph.options import CompileOptions
 __all__ = ["assert_ledger"]
 
 
-def assert_ledger(model: nn.Module, inputs: Any = None, *, options: CompileOptions | None = None) -> EventStream:
+def assert_ledger(
+    model: nn.Module, inputs: Any = None, *, options: CompileOptions | None = None
+) -> EventStream:
     """Compile a model and check that its stream keeps every parameter, in memory and through a file.
 
     Args:
@@ -60,7 +62,9 @@ def _adds_up(stream: EventStream, model: nn.Module) -> None:
     rows = {row.name: row for row in ledger.rows}
     for name, parameter in parameters.items():
         counted = sum(rows[name].counts.values())
-        assert counted == parameter.numel(), f"{name!r}: {counted} elements in the ledger, not {parameter.numel()}"
+        assert counted == parameter.numel(), (
+            f"{name!r}: {counted} elements in the ledger, not {parameter.numel()}"
+        )
     total = sum(p.numel() for p in parameters.values())
     assert ledger.numel() == total, f"the ledger has {ledger.numel()} elements, the model {total}"
     distinct = sum(p.numel() for p in model.parameters())

@@ -23,7 +23,7 @@ class Pair:
         dst: j, position in the destination block.
         src_node: i's global number.
         dst_node: j's global number.
-        elements: flat positions of all parameters between them, parallel edges together.
+        elements: flat positions of all parameters between them, parallel edges together; none if learned.
     """
 
     src: int
@@ -43,9 +43,10 @@ def find_pair(
     src, dst = _ends(edge, origin, at)
     node = int(origin.src[src])
     same = (origin.src == node).nonzero().flatten()
-    assert isinstance(edge.feature, ParamView)
-    parts = [view_elements(edge.feature, p, indices) for p in _prefixes(edge, origin, same, dst)]
-    elements = torch.unique(torch.cat(parts))
+    elements = torch.zeros(0, dtype=torch.int64)
+    if isinstance(edge.feature, ParamView):
+        parts = [view_elements(edge.feature, p, indices) for p in _prefixes(edge, origin, same, dst)]
+        elements = torch.unique(torch.cat(parts))
     return Pair(src, dst, node, int(origin.dst.ids[dst]), elements[elements >= 0])
 
 

@@ -29,7 +29,7 @@ from wsgraph.lowering.registry import Registry
 from wsgraph.options import CompileOptions
 from wsgraph.testing.bench import Bench, is_learned
 from wsgraph.testing.double import DoubleRun
-from wsgraph.testing.flow import check_attention, check_flow
+from wsgraph.testing.flow import check_attention, check_flow, check_learned
 from wsgraph.testing.influence import check_feature, check_pair
 from wsgraph.testing.pairs import find_pair, other_pair
 from wsgraph.testing.report import WiringFault, WiringReport
@@ -116,6 +116,8 @@ class _Check:
                 self.edge_block(edge.id, origin)
             elif is_learned(origin, "query", "key", "value"):
                 self.attention(edge.id, origin)
+            else:
+                self.learned(edge.id, origin)
         for number in range(len(self.bench.assembled.nodes)):
             self.node_block(number)
         for op in self.bench.lowered.graph.ops:
@@ -135,6 +137,16 @@ class _Check:
                 self.unchecked.append(f"e{number} ({edge.attrs.get('scope', '')}): {reason}")
                 return
             self.pairs += 1
+            if problem is not None:
+                self.fault(f"e{number}", pair.src_node, pair.dst_node, origin.op, problem)
+
+    def learned(self, number: int, origin: Edges) -> None:
+        assert origin.op is not None
+        edge = self.bench.assembled.edges[number]
+        for _ in range(self.samples):
+            pair = find_pair(edge, origin, self.bench.assembled.indices, self.generator)
+            problem = check_learned(self.bench, origin.op, pair.src_node, pair.dst_node)
+            self.flows += 1
             if problem is not None:
                 self.fault(f"e{number}", pair.src_node, pair.dst_node, origin.op, problem)
 
