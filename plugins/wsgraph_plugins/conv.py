@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from wsgraph.errors import LoweringError
+from wsgraph.lowering.builder import Nodes
+from wsgraph.lowering.contraction import new_layer
 from wsgraph.lowering.facade import LoweringGraph
 from wsgraph.lowering.hookspecs import Register, hookimpl
 from wsgraph.lowering.operation import Operation
+from wsgraph.lowering.sources import Sources
 from wsgraph.lowering.spatial import resample
 from wsgraph.provenance.axes import Activation, Axis, Space, arange_along, restrict
 from wsgraph.provenance.params import ParamValue
@@ -27,18 +30,15 @@ def lower_conv(op: Operation, graph: LoweringGraph) -> Activation:
     if not isinstance(weight, ParamValue) or weight.kind.value == "buffer":
         return _fixed_filter(op, graph, x, spatial, groups)
     feature = _by_group(weight, groups, transposed)
-    n_out = groups * feature.shape[1]
-    x = _drop_neurons_at_sites(graph, x, spatial)
-    sources = graph.sources(x, channel)
-    if sources.groups != 1:
-        raise LoweringError(f"{op!r}: the channels are different neurons at different positions")
-    bias = op.param("bias")
-    nodes = graph.add_nodes(n_out, bias=bias)
+    sources = graph.sources(_drop_neurons_at_sites(graph, x, spatial), channel)
+    nodes = new_layer(graph, sources, groups * feature.shape[1], bias=op.param("bias"))
     if groups == 1:
         graph.add_edges(sources, nodes, feature.apply(lambda t: t.squeeze(0)))
     else:
-        graph.add_grouped_edges(sources.ids[0].view(groups, -1), nodes, feature, x.via)
-    return _feature_map(op.shape, nodes.base, channel, spatial, x, nodes, sources.axis)
+        shared = feature.expand(sources.groups, *feature.shape)
+        ids = sources.ids.reshape(sources.groups * groups, -1)
+        graph.add_grouped_edges(ids, nodes, shared.reshape(len(ids), *feature.shape[1:]), sources)
+    return _feature_map(op.shape, sources, nodes, channel)
 
 
 def _by_group(weight: ParamValue, groups: int, transposed: bool) -> ParamValue:
@@ -72,16 +72,17 @@ def _fixed_filter(op: Operation, graph: LoweringGraph, x: Activation, spatial: i
     )
 
 
-def _feature_map(
-    shape: tuple[int, ...], base: int, channel: int, spatial: int, x: Activation, nodes: Any, consumed: Axis
-) -> Activation:
-    axes = [Axis(arange_along(shape, channel, base))]
-    rank = len(shape)
-    axes += [Axis(arange_along(shape, d), Space(shape[d])) for d in range(rank - spatial, rank) if shape[d] > 1]
-    for axis in x.axes:
-        outer = [d for d in axis.dims if d < channel]
-        if axis is not consumed and outer:
-            axes.append(axis.with_labels(restrict(axis.labels, outer).expand(shape)))
+def _feature_map(shape: tuple[int, ...], sources: Sources, nodes: Nodes, channel: int) -> Activation:
+    """New positions behind the channels; what lies before them (a batch of heads) is kept."""
+    before = range(channel)
+    rank = restrict(sources.rank, before)
+    n_out = nodes.size // sources.groups
+    local = restrict(arange_along(shape, channel, nodes.base), (channel,))
+    axes = [Axis((rank * n_out + local).expand(shape))]
+    axes += [Axis(arange_along(shape, d), Space(shape[d])) for d in range(channel + 1, len(shape)) if shape[d] > 1]
+    for axis in sources.activation.axes:
+        if axis is not sources.axis and set(axis.dims) & set(before):
+            axes.append(axis.with_labels(restrict(axis.labels, before).expand(shape)))
     return Activation(shape, tuple(axes), fresh=nodes)
 
 

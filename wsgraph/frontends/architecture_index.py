@@ -93,13 +93,13 @@ def closest(shapes: Shapes, count: int = 3) -> list[str]:
 
 def _torchvision_models() -> Iterator[tuple[str, Shapes, tuple[str, ...]]]:
     """Torchvision's classifiers; the head is whatever changes with the number of classes."""
-    import torchvision
-
+    from wsgraph.frontends.libraries import import_library
     from wsgraph.frontends.skeleton import skeleton
 
-    for name in torchvision.models.list_models(module=torchvision.models):
+    models: Any = import_library("torchvision.models")
+    for name in models.list_models(module=models):
         with skeleton():
-            first, second = (torchvision.models.get_model(name, num_classes=n) for n in (1000, 7))
+            first, second = (models.get_model(name, num_classes=n) for n in (1000, 7))
         shapes = {key: tuple(value.shape) for key, value in first.state_dict().items()}
         other = second.state_dict()
         heads = {key.rpartition(".")[0] for key, shape in shapes.items() if tuple(other[key].shape) != shape}
@@ -108,10 +108,10 @@ def _torchvision_models() -> Iterator[tuple[str, Shapes, tuple[str, ...]]]:
 
 def _timm_models() -> Iterator[tuple[str, Shapes, tuple[str, ...]]]:
     """Timm's models that can be built without weights; the head is what their configuration says."""
-    import timm
-
+    from wsgraph.frontends.libraries import import_library
     from wsgraph.frontends.skeleton import skeleton
 
+    timm: Any = import_library("timm")
     for name in timm.list_models():
         with skeleton():
             model: Any = timm.create_model(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from wsgraph.errors import CheckpointError, MissingDependencyError, SourceError
 from wsgraph.frontends.architecture_index import Entry, closest, matching
 from wsgraph.frontends.chains import chain_of
+from wsgraph.frontends.libraries import import_library
 from wsgraph.frontends.skeleton import skeleton
 from wsgraph.frontends.state_dict import differences
 
@@ -43,7 +43,7 @@ def build(arch: str, **extra: object) -> nn.Module:
         raise SourceError(f"{arch!r} names no architecture", remedy=_SYNTAX)
     arguments = {**_arguments(query, arch), **extra}
     try:
-        owner: Any = importlib.import_module(package)
+        owner: Any = import_library(package)
     except ImportError as error:
         raise MissingDependencyError(
             f"architecture {arch!r} needs {package}, which cannot be imported: {error}",

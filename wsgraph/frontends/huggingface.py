@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wsgraph.errors import CheckpointError, MissingDependencyError, SourceError
 from wsgraph.frontends.architectures import build
+from wsgraph.frontends.libraries import import_library
 from wsgraph.frontends.safetensors_files import read_json
 from wsgraph.frontends.skeleton import skeleton
 
@@ -77,7 +78,7 @@ def build_from_config(
 def _build_transformers(config: Path, content: Mapping[str, object]) -> Any:
     """The class that the configuration names, or the plain AutoModel of its type."""
     try:
-        import transformers
+        transformers: Any = import_library("transformers")
     except ImportError as error:
         raise MissingDependencyError(
             f"{config} describes a transformers model ({content['model_type']})",

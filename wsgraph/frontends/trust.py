@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib
 import importlib.util
 import inspect
 import warnings
@@ -23,6 +22,7 @@ from torch import nn
 from torch.nn import functional
 
 from wsgraph.errors import CheckpointError, UnsafeCheckpointError
+from wsgraph.frontends.libraries import import_library
 from wsgraph.frontends.stand_in import StandIn
 
 if TYPE_CHECKING:
@@ -126,12 +126,12 @@ def _resolve(path: str, where: str) -> type | Callable[..., object]:
 def _import_longest(parts: list[str]) -> tuple[int, object]:
     """Import the longest prefix of a dotted name that is a module; returns its length and the module."""
     depth = 1
-    module = importlib.import_module(parts[0])
+    module = import_library(parts[0])
     while depth < len(parts) - 1 and hasattr(module, "__path__"):
         name = ".".join(parts[: depth + 1])
         if importlib.util.find_spec(name) is None:
             break
-        module = importlib.import_module(name)
+        module = import_library(name)
         depth += 1
     return depth, module
 

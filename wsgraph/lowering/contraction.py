@@ -113,9 +113,7 @@ def _connect_indexed(graph: GraphBuilder, sources: Sources, dst: Nodes, weight: 
     n_out, n_positions, m = weight.shape
     groups = sources.groups
     unique, inverse = torch.unique(sources.ids, return_inverse=True)
-    outputs = torch.arange(groups * n_out).view(groups, n_out, 1).expand(groups, n_out, n_positions)
-    inputs = inverse.view(groups, 1, n_positions).expand(groups, n_out, n_positions)
-    coo = torch.stack([inputs.reshape(-1), outputs.reshape(-1)])
+    coo = _pairs(inverse.view(groups, n_positions), n_out)
     shape = (groups * n_out * n_positions, m)
     feature = weight.expand(groups, n_out, n_positions, m).reshape(*shape)
     graph.add_edge_block(
@@ -130,7 +128,9 @@ def _connect_indexed(graph: GraphBuilder, sources: Sources, dst: Nodes, weight: 
     )
 
 
-def connect_grouped(graph: GraphBuilder, ids: Tensor, dst: Nodes, weight: ParamValue, via: tuple[str, ...]) -> None:
+def connect_grouped(
+    graph: GraphBuilder, ids: Tensor, dst: Nodes, weight: ParamValue, sources: Sources
+) -> None:
     """+E of a grouped or depthwise convolution.
 
     Args:
@@ -138,18 +138,28 @@ def connect_grouped(graph: GraphBuilder, ids: Tensor, dst: Nodes, weight: ParamV
         ids: global node numbers ``[groups, n_in / groups]``.
         dst: the layer's nodes.
         weight: ``[groups, n_out / groups, n_in / groups, m]``.
-        via: what was applied to the sources.
+        sources: what the ids were taken from.
     """
     groups, n_out, width, m = weight.shape
+    via, ticks = sources.activation.via, sources.ticks
     if bool((ids.sort(1).values.diff(dim=1) != 0).all()):
-        graph.add_edge_block(ids.reshape(-1), dst, weight, Pattern.GROUPED, weight.shape, via=via)
+        graph.add_edge_block(
+            ids.reshape(-1), dst, weight, Pattern.GROUPED, weight.shape, ticks=ticks, via=via
+        )
         return
     unique, inverse = torch.unique(ids, return_inverse=True)
-    outputs = torch.arange(groups * n_out).view(groups, n_out, 1).expand(groups, n_out, width)
-    inputs = inverse.view(groups, 1, width).expand(groups, n_out, width)
-    coo = torch.stack([inputs.reshape(-1), outputs.reshape(-1)])
+    coo = _pairs(inverse.view(groups, width), n_out)
     shape = (groups * n_out * width, m)
-    graph.add_edge_block(unique, dst, weight.reshape(*shape), Pattern.INDEXED, shape, coo=coo, via=via)
+    graph.add_edge_block(
+        unique, dst, weight.reshape(*shape), Pattern.INDEXED, shape, ticks=ticks, coo=coo, via=via
+    )
+
+
+def _pairs(inputs: Tensor, n_out: int) -> Tensor:
+    """Source and destination ``[2, groups * n_out * width]`` of all pairs inside each group."""
+    groups, width = inputs.shape
+    outputs = torch.arange(groups * n_out).view(groups, n_out, 1).expand(groups, n_out, width)
+    return torch.stack([inputs.unsqueeze(1).expand(groups, n_out, width).reshape(-1), outputs.reshape(-1)])
 
 
 def output(sources: Sources, dst: Nodes, shape: tuple[int, ...], dim: int) -> Activation:

@@ -59,9 +59,9 @@ class LoweringGraph(GraphBuilder):
         self.add_edges(sources, nodes, weight)
         return self.output(sources, nodes, dim)
 
-    def add_grouped_edges(self, ids: Tensor, dst: Nodes, weight: ParamValue, via: tuple[str, ...] = ()) -> None:
+    def add_grouped_edges(self, ids: Tensor, dst: Nodes, weight: ParamValue, sources: Sources) -> None:
         """+E of a layer in groups; see :func:`wsgraph.lowering.contraction.connect_grouped`."""
-        contraction.connect_grouped(self, ids, dst, weight, via)
+        contraction.connect_grouped(self, ids, dst, weight, sources)
 
     def combine(self, left: Activation, right: Activation, kind: str) -> Activation:
         """An element-wise operator on two activations: ``sum`` or ``product``."""

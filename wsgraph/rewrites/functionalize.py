@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +10,13 @@ import torch
 
 from wsgraph.errors import UnsupportedOperatorError
 from wsgraph.ir.graph import Graph, Op, Value, ValueKind
+from wsgraph.provenance.moves import IDENTITIES
 
 __all__ = ["functionalize"]
 
 _aten = torch.ops.aten
+_REORDERING = frozenset({"aten.permute", "aten.transpose", "aten.t", "aten.movedim", "aten.swapaxes"})
+"""Whole views whose elements come in another order; all other whole views are undone by a reshape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +35,102 @@ def functionalize(graph: Graph) -> Graph:
     they are only ever run.
 
     Raises:
-        UnsupportedOperatorError: a write through a view other than a slice or a selection.
+        UnsupportedOperatorError: a write through a view that cannot be put back, or that another view sees.
     """
-    if not any(op.mutates for op in graph.ops):
-        return graph
-    live = _depending(graph)
-    steps: dict[Value, _Step] = {}
-    renamed: dict[Value, Value] = {}
-    ops: list[Op] = []
-    for op in graph.ops:
-        _rename(op, renamed)
-        ops.append(op)
-        first = op.inputs()[0] if op.inputs() else None
-        if op.aliases and first is not None:
-            steps.update({part: _Step(first, op, part) for part in op.outputs})
-        if op.mutates and first in steps and any(v in live for v in (*op.inputs(), _root(first, steps))):
-            ops.extend(_scatter(op, first, steps, renamed))
-    graph.ops = ops
-    graph.outputs = [_latest(v, renamed) for v in graph.outputs]
+    if any(op.mutates for op in graph.ops):
+        _Functionalizer(graph).run()
     return graph
+
+
+class _Functionalizer:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.live = _depending(graph)
+        self.last_use = _last_uses(graph)
+        self.steps: dict[Value, _Step] = {}
+        self.renamed: dict[Value, Value] = {}
+        self.views: dict[Value, list[Value]] = {}
+
+    def run(self) -> None:
+        ops: list[Op] = []
+        for position, op in enumerate(self.graph.ops):
+            _rename(op, self.renamed)
+            ops.append(op)
+            first = op.inputs()[0] if op.inputs() else None
+            if first is None or op.key in IDENTITIES:
+                continue
+            if op.aliases:
+                self.steps.update({part: _Step(first, op, part) for part in op.outputs})
+                self.views.setdefault(_root(first, self.steps), []).extend(op.outputs)
+            if op.mutates and first in self.steps and self.matters(op, first, position):
+                self.check_other_views(op, first, position)
+                ops.extend(self.scatter(op, first))
+        self.graph.ops = ops
+        self.graph.outputs = [_latest(v, self.renamed) for v in self.graph.outputs]
+
+    def matters(self, op: Op, part: Value, position: int) -> bool:
+        """Whether the tensor that the part was taken from is read again, and is more than a constant."""
+        if not any(v in self.live for v in (*op.inputs(), _root(part, self.steps))):
+            return False
+        while part in self.steps:
+            part = self.steps[part].base
+            if self.last_use.get(part, -1) > position:
+                return True
+        return False
+
+    def scatter(self, write: Op, part: Value) -> list[Op]:
+        """Put the written part back, view by view, up to the tensor that it was a part of."""
+        out: list[Op] = []
+        new = write.outputs[0]
+        while part in self.steps:
+            step = self.steps[part]
+            base = Value(f"{new.name}_into_{step.base.name}", step.base.shape, step.base.dtype)
+            out.append(_inverse(write, step, new, base))
+            self.renamed[step.base] = base
+            self.last_use[base] = self.last_use.get(step.base, -1)
+            if step.base in self.live or new in self.live:
+                self.live.add(base)
+            part, new = step.base, base
+            if part in self.steps:
+                self.steps[new] = _Step(self.steps[part].base, self.steps[part].op, new)
+        return out
+
+    def check_other_views(self, op: Op, part: Value, position: int) -> None:
+        """No view taken before may see the write and be read after it."""
+        root = _root(part, self.steps)
+        chain = {part}
+        while part in self.steps:
+            part = self.steps[part].base
+            chain.add(part)
+        written: set[int] | None = None
+        for view in self.views.get(root, ()):
+            if view in chain or self.last_use.get(view, -1) <= position:
+                continue
+            if written is None:
+                written = set(_elements(op.inputs()[0], self.steps).flatten().tolist())
+            if written & set(_elements(view, self.steps).flatten().tolist()):
+                raise UnsupportedOperatorError(
+                    f"{op!r} writes in place into elements that {view!r}, taken before, still shows",
+                    remedy="write into the tensor first and take views of it afterwards",
+                )
+
+
+def _last_uses(graph: Graph) -> dict[Value, int]:
+    uses = {value: position for position, op in enumerate(graph.ops) for value in op.inputs()}
+    return uses | dict.fromkeys(graph.outputs, len(graph.ops))
+
+
+def _elements(value: Value, steps: dict[Value, _Step]) -> torch.Tensor:
+    """Which elements of its root a view shows, found by running the views on element numbers."""
+    path = []
+    while value in steps:
+        path.append(steps[value])
+        value = steps[value].base
+    out = torch.arange(math.prod(value.shape)).view(value.shape)
+    for step in reversed(path):
+        result = step.op.target(out, *step.op.args[1:], **step.op.kwargs)
+        out = result[step.op.outputs.index(step.part)] if isinstance(result, tuple | list) else result
+    return out
 
 
 def _depending(graph: Graph) -> set[Value]:
@@ -92,21 +173,6 @@ def _substitute(tree: Any, renamed: dict[Value, Value]) -> Any:
     return tree
 
 
-def _scatter(write: Op, part: Value, steps: dict[Value, _Step], renamed: dict[Value, Value]) -> list[Op]:
-    """Put the written part back, view by view, up to the tensor that it was a part of."""
-    out: list[Op] = []
-    new = write.outputs[0]
-    while part in steps:
-        step = steps[part]
-        base = Value(f"{new.name}_into_{step.base.name}", step.base.shape, step.base.dtype)
-        out.append(_inverse(write, step, new, base))
-        renamed[step.base] = base
-        part, new = step.base, base
-        if part in steps:
-            steps[new] = _Step(steps[part].base, steps[part].op, new)
-    return out
-
-
 def _inverse(write: Op, step: _Step, new: Value, base: Value) -> Op:
     arguments = step.op.arguments
     if step.op.key == "aten.slice":
@@ -115,8 +181,8 @@ def _inverse(write: Op, step: _Step, new: Value, base: Value) -> Op:
     if step.op.key == "aten.select":
         extra = (arguments["dim"], arguments["index"])
         return Op("aten.select_scatter", _aten.select_scatter.default, (step.base, new, *extra), {}, [base], write.scope)
-    if step.op.key in ("aten.alias", "aten.detach"):
-        return Op("aten.alias", _aten.alias.default, (new,), {}, [base], write.scope)
+    if math.prod(new.shape) == math.prod(base.shape) and step.op.key not in _REORDERING:
+        return Op("aten.reshape", _aten.reshape.default, (new, list(base.shape)), {}, [base], write.scope)
     raise UnsupportedOperatorError(
         f"{write!r} writes in place into a part of a tensor taken by {step.op.key!r}",
         remedy="write into slices or selections, or build the tensor with torch.cat",

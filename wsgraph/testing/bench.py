@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from wsgraph.events.blocks import Learned
-from wsgraph.ir.graph import Op, Value
-from wsgraph.lowering.assemble import Assembled
-from wsgraph.lowering.builder import Edges, Nodes
-from wsgraph.lowering.driver import Lowered
 from wsgraph.provenance.axes import Activation
-from wsgraph.testing.double import DoubleRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from wsgraph.ir.graph import Op, Value
+    from wsgraph.lowering.assemble import Assembled
+    from wsgraph.lowering.builder import Edges, Nodes
+    from wsgraph.lowering.driver import Lowered
+    from wsgraph.testing.double import DoubleRun
 
 __all__ = ["Bench", "is_learned", "successors"]
 

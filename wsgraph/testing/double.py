@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from wsgraph.ir.execute import call, execute
 from wsgraph.ir.graph import Graph, Op, Value, ValueKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["DoubleRun"]
 
@@ -79,7 +82,8 @@ class DoubleRun:
             kept = self.values[value]
             return kept.clone() if isinstance(kept, Tensor) else kept
         op = self._producers[value]
-        return self.call(op, replaced)[op.outputs.index(value)]
+        results: list[Any] = self.call(op, replaced)
+        return results[op.outputs.index(value)]
 
     def _input(self, value: Value, position: int, examples: Sequence[Tensor]) -> Tensor:
         if value.dtype.is_floating_point:
@@ -96,7 +100,7 @@ class DoubleRun:
             return torch.zeros(value.shape, dtype=value.dtype)
         if len(value.shape) < 2:
             return self._uniform(value.shape)
-        width = max(1, value.shape[-1]) ** 0.5
+        width = math.sqrt(max(1, value.shape[-1]))
         return torch.randn(value.shape, generator=self._generator, dtype=torch.float64) / width
 
     def _uniform(self, shape: Sequence[int]) -> Tensor:

@@ -1,14 +1,18 @@
-"""No influence without an edge: what one neuron changes through an operator is itself and what it leads to."""
+"""No influence without an edge: a neuron changes, through an operator, itself and what its edges lead to."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from wsgraph.ir.graph import Op, Value
-from wsgraph.lowering.builder import Edges
 from wsgraph.testing.bench import Bench, is_learned
 from wsgraph.testing.sources import source_masks
+
+if TYPE_CHECKING:
+    from wsgraph.ir.graph import Op, Value
+    from wsgraph.lowering.builder import Edges
 
 __all__ = ["check_attention", "check_flow", "check_learned"]
 

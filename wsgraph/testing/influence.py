@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from wsgraph.events.blocks import EdgeBlock, ParamView
 from wsgraph.ir.graph import Op, Value
-from wsgraph.lowering.builder import Edges
-from wsgraph.testing.bench import Bench
 from wsgraph.testing.pairs import Pair, view_elements
 from wsgraph.testing.sources import source_masks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wsgraph.lowering.builder import Edges
+    from wsgraph.testing.bench import Bench
 
 __all__ = ["check_feature", "check_pair", "silenced"]
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from wsgraph.compiler import compile as compile_model
 from wsgraph.events.bits import same_bits
 from wsgraph.events.file import load
-from wsgraph.events.stream import EventStream
-from wsgraph.options import CompileOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor, nn
+
+    from wsgraph.events.stream import EventStream
+    from wsgraph.options import CompileOptions
 
 __all__ = ["assert_ledger"]
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from wsgraph.events.blocks import EdgeBlock, ParamView, Pattern
-from wsgraph.lowering.builder import Edges
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wsgraph.lowering.builder import Edges
 
 __all__ = ["Pair", "find_pair", "other_pair", "view_elements"]
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
-from wsgraph.ir.graph import Op, Value
-from wsgraph.lowering.builder import Edges, Nodes
-from wsgraph.provenance.axes import Activation
 from wsgraph.testing.bench import Bench, is_learned
+
+if TYPE_CHECKING:
+    from wsgraph.ir.graph import Op, Value
+    from wsgraph.lowering.builder import Edges, Nodes
+    from wsgraph.provenance.axes import Activation
 
 __all__ = ["source_masks"]
 

@@ -9,23 +9,18 @@ no edge leads to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from torch.export import ExportedProgram
 
 from wsgraph.compiler import lower, rewrite
 from wsgraph.events.blocks import ParamView
 from wsgraph.frontends.source import open_source
 from wsgraph.frontends.trace import trace_source
-from wsgraph.ir.graph import Op
 from wsgraph.lowering.assemble import assemble
-from wsgraph.lowering.builder import Edges
 from wsgraph.lowering.plugins import load_registry
-from wsgraph.lowering.registry import Registry
 from wsgraph.options import CompileOptions
 from wsgraph.testing.bench import Bench, is_learned
 from wsgraph.testing.double import DoubleRun
@@ -33,6 +28,15 @@ from wsgraph.testing.flow import check_attention, check_flow, check_learned
 from wsgraph.testing.influence import check_feature, check_pair
 from wsgraph.testing.pairs import find_pair, other_pair
 from wsgraph.testing.report import WiringFault, WiringReport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch.export import ExportedProgram
+
+    from wsgraph.ir.graph import Op
+    from wsgraph.lowering.builder import Edges
+    from wsgraph.lowering.registry import Registry
 
 __all__ = ["assert_wiring", "check_wiring"]
 

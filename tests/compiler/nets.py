@@ -1,0 +1,47 @@
+"""Small networks written as functions, and a stream's blocks as short lines of text."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import wsgraph
+from wsgraph.events.text import feature_text, node_view_text
+
+
+class Net(nn.Module):
+    """A module whose forward is ``function(self, *inputs)``; keyword arguments are its parts."""
+
+    def __init__(self, function: Callable[..., Any], **parts: nn.Module | nn.Parameter) -> None:
+        super().__init__()
+        self.function = function
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.function(self, *inputs)
+
+
+def param(*shape: int) -> nn.Parameter:
+    return nn.Parameter(torch.randn(shape))
+
+
+def nodes(stream: wsgraph.EventStream) -> list[str]:
+    """``n1 t1 hidden 4`` for each node block."""
+    return [f"n{n.id} t{n.t} {n.attrs['role']} {n.size}" for n in stream.node_blocks]
+
+
+def edges(stream: wsgraph.EventStream) -> list[str]:
+    """``n0 -> n1 dense 4x3x1 a.weight`` for each edge block, learned features by their tag."""
+    lines = []
+    for e in stream.edge_blocks:
+        feature = feature_text(e.feature).partition("[")[0]
+        size = "x".join(map(str, e.shape))
+        lines.append(f"{node_view_text(e.src, stream.structure)} -> n{e.dst} {e.pattern} {size} {feature}")
+    return lines
+
+
+def roles(stream: wsgraph.EventStream) -> list[tuple[int, str, int]]:
+    """Time, role and size of each node block."""
+    return [(n.t, str(n.attrs["role"]), n.size) for n in stream.node_blocks]
