@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
-from torch.export import ExportedProgram
-
-from wsgraph.events.stream import EventStream
 from wsgraph.frontends.opening import open_model
 from wsgraph.frontends.trace import trace_source
-from wsgraph.ir.graph import Graph
-from wsgraph.lowering.driver import Lowered, lower_graph
+from wsgraph.lowering.driver import Lowered, lower_graph, one_thread
 from wsgraph.lowering.finish import make_stream
 from wsgraph.lowering.plugins import load_registry
-from wsgraph.lowering.registry import Registry
 from wsgraph.options import CompileOptions
 from wsgraph.rewrites.dce import remove_dead_code
 from wsgraph.rewrites.functionalize import functionalize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from os import PathLike
+
+    from torch import nn
+    from torch.export import ExportedProgram
+
+    from wsgraph.events.stream import EventStream
+    from wsgraph.ir.graph import Graph
+    from wsgraph.lowering.registry import Registry
 
 __all__ = ["compile", "lower", "rewrite", "trace"]
 
@@ -51,7 +54,8 @@ def compile(  # noqa: A001  the public name says what users expect, as re.compil
     options, registry = options or CompileOptions(), load_registry()
     opened = open_model(source, registry, inputs=inputs, arch=arch, allow=options.allow)
     graph = rewrite(trace_source(opened), registry)
-    return make_stream(lower(graph, registry, options), opened)
+    with one_thread():
+        return make_stream(lower(graph, registry, options), opened)
 
 
 def trace(
@@ -77,5 +81,3 @@ def rewrite(graph: Graph, registry: Registry) -> Graph:
 def lower(graph: Graph, registry: Registry, options: CompileOptions) -> Lowered:
     """Lower every operator through its plugin."""
     return lower_graph(graph, registry, options)
-
-

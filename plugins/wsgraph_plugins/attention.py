@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from wsgraph.lowering.facade import LoweringGraph
 from wsgraph.lowering.hookspecs import Register, hookimpl
-from wsgraph.lowering.operation import Operation
 from wsgraph.provenance.axes import Activation
 from wsgraph.provenance.params import ParamValue
+
+if TYPE_CHECKING:
+    from wsgraph.lowering.facade import LoweringGraph
+    from wsgraph.lowering.operation import Operation
 
 
 def lower_sdpa(op: Operation, graph: LoweringGraph) -> Activation:
     """Three timestamps: q, k and v; z with learned edges from its head's q, k and v; then the output."""
-    q = op.activation("query")
-    k, v = op.activation("key"), op.activation("value")
+    # Queries, keys or values may be parameters (learned latents): their neurons are heads by channels.
+    dims = (-3, -1) if len(op.shape) > 3 else (-1,)
+    q, k, v = (op.activation(name, dims) for name in ("query", "key", "value"))
     if op.argument("enable_gqa") and len(q.shape) > 3:
         k, v = _repeat_heads(k, q.shape[-3]), _repeat_heads(v, q.shape[-3])
     logits_shape = (*op.shape[:-1], k.shape[-2])
@@ -43,5 +46,5 @@ def _transpose(x: Activation) -> Activation:
 
 @hookimpl
 def wsgraph_register_lowerings(register: Register[Any]) -> None:
-    """torch's fused attention."""
+    """Torch's fused attention."""
     register("aten.scaled_dot_product_attention", lower_sdpa)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from wsgraph.lowering.facade import LoweringGraph
 from wsgraph.lowering.hookspecs import Register, hookimpl
-from wsgraph.lowering.operation import Operation, State
 from wsgraph.lowering.per_neuron import as_activation
 from wsgraph.provenance.axes import Activation, Axis, Space, arange_along, restrict
 from wsgraph.provenance.params import ParamValue
+
+if TYPE_CHECKING:
+    from wsgraph.lowering.facade import LoweringGraph
+    from wsgraph.lowering.operation import Operation, State
 
 
 def lower_cat(op: Operation, graph: LoweringGraph) -> Activation:
@@ -39,7 +41,9 @@ def lower_stack(op: Operation, graph: LoweringGraph) -> Activation:
     for value in op.argument("tensors"):
         x = op.as_activation(value)
         shape = (*x.shape[:dim], 1, *x.shape[dim:])
-        parts.append(replace(x, shape=shape, axes=tuple(a.with_labels(a.labels.unsqueeze(dim)) for a in x.axes)))
+        parts.append(
+            replace(x, shape=shape, axes=tuple(a.with_labels(a.labels.unsqueeze(dim)) for a in x.axes))
+        )
     return _channels(graph, op, list(parts), dim)
 
 
@@ -161,7 +165,11 @@ def lower_scatter(op: Operation, graph: LoweringGraph) -> Activation:
         if not isinstance(part, Activation) or not part.nodes:
             return replace(base, fresh=None)
         return _positions(graph, op, [base, written], dim)
-    if not whole.nodes and not any(dim in a.dims for a in written.nodes) and any(a.dims for a in written.nodes):
+    if (
+        not whole.nodes
+        and not any(dim in a.dims for a in written.nodes)
+        and any(a.dims for a in written.nodes)
+    ):
         return _positions(graph, op, [written], dim)
     axes = tuple(Axis(_scatter_labels(op, whole, a, dim)) for a in written.nodes)
     return Activation(op.shape, (*axes, *(s for s in whole.sites)))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wsgraph.errors import LoweringError
-from wsgraph.lowering.builder import Nodes
 from wsgraph.lowering.contraction import new_layer
-from wsgraph.lowering.facade import LoweringGraph
 from wsgraph.lowering.hookspecs import Register, hookimpl
-from wsgraph.lowering.operation import Operation
-from wsgraph.lowering.sources import Sources
 from wsgraph.lowering.spatial import resample
 from wsgraph.provenance.axes import Activation, Axis, Space, arange_along, restrict
 from wsgraph.provenance.params import ParamValue
+
+if TYPE_CHECKING:
+    from wsgraph.lowering.builder import Nodes
+    from wsgraph.lowering.facade import LoweringGraph
+    from wsgraph.lowering.operation import Operation
+    from wsgraph.lowering.sources import Sources
 
 
 def lower_conv(op: Operation, graph: LoweringGraph) -> Activation:
@@ -61,7 +63,9 @@ def _drop_neurons_at_sites(graph: LoweringGraph, x: Activation, spatial: int) ->
     return graph.reduce(x, dims, kept, "conv_sites").expanded(x.shape)
 
 
-def _fixed_filter(op: Operation, graph: LoweringGraph, x: Activation, spatial: int, groups: int) -> Activation:
+def _fixed_filter(
+    op: Operation, graph: LoweringGraph, x: Activation, spatial: int, groups: int
+) -> Activation:
     """A filter that is no parameter (blurring): depthwise, it is a pooling."""
     channel = len(op.shape) - spatial - 1
     if groups == x.shape[channel] == op.shape[channel]:
@@ -79,7 +83,9 @@ def _feature_map(shape: tuple[int, ...], sources: Sources, nodes: Nodes, channel
     n_out = nodes.size // sources.groups
     local = restrict(arange_along(shape, channel, nodes.base), (channel,))
     axes = [Axis((rank * n_out + local).expand(shape))]
-    axes += [Axis(arange_along(shape, d), Space(shape[d])) for d in range(channel + 1, len(shape)) if shape[d] > 1]
+    axes += [
+        Axis(arange_along(shape, d), Space(shape[d])) for d in range(channel + 1, len(shape)) if shape[d] > 1
+    ]
     for axis in sources.activation.axes:
         if axis is not sources.axis and set(axis.dims) & set(before):
             axes.append(axis.with_labels(restrict(axis.labels, before).expand(shape)))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import string
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wsgraph.errors import UnsupportedOperatorError
-from wsgraph.lowering.facade import LoweringGraph
 from wsgraph.lowering.hookspecs import Register, hookimpl
 from wsgraph.lowering.named import contract_named, mix_named
-from wsgraph.lowering.operation import Operation
 from wsgraph.provenance.axes import Activation
 from wsgraph.provenance.params import ParamValue
+
+if TYPE_CHECKING:
+    from wsgraph.lowering.facade import LoweringGraph
+    from wsgraph.lowering.operation import Operation
 
 
 def lower_einsum(op: Operation, graph: LoweringGraph) -> Activation:

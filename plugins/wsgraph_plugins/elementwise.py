@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wsgraph.errors import LoweringError
-from wsgraph.lowering.facade import LoweringGraph
 from wsgraph.lowering.hookspecs import Register, hookimpl
-from wsgraph.lowering.operation import Operation, State
 from wsgraph.provenance.axes import Activation, Axis
 from wsgraph.provenance.moves import IDENTITIES
 from wsgraph.provenance.params import Constant, ParamValue
+
+if TYPE_CHECKING:
+    from wsgraph.lowering.facade import LoweringGraph
+    from wsgraph.lowering.operation import Operation, State
 
 _SUMS = frozenset({"aten.add", "aten.sub", "aten.rsub"})
 _LINEAR = frozenset({*_SUMS, "aten.mul", "aten.div", "aten.neg", "aten.masked_fill"})
@@ -42,7 +44,9 @@ def lower_elementwise(op: Operation, graph: LoweringGraph) -> Activation:
     parameters = [s for s in states if isinstance(s, ParamValue)]
     x = activations[0]
     if len(activations) == 1 and not parameters:
-        if op.key in _LINEAR and not (op.key == "aten.div" and isinstance(op.state(op.tensors()[0]), Constant)):
+        if op.key in _LINEAR and not (
+            op.key == "aten.div" and isinstance(op.state(op.tensors()[0]), Constant)
+        ):
             return x
         return annotate(graph, x, op.name)
     kind = "sum" if op.key in _SUMS else "product"

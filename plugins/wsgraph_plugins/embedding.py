@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wsgraph.events.blocks import Pattern
-from wsgraph.lowering.facade import LoweringGraph
 from wsgraph.lowering.hookspecs import Register, hookimpl
-from wsgraph.lowering.operation import Operation
 from wsgraph.provenance.axes import Activation, Axis, Space, arange_along
 from wsgraph.provenance.params import Constant, ParamValue
+
+if TYPE_CHECKING:
+    from wsgraph.lowering.facade import LoweringGraph
+    from wsgraph.lowering.operation import Operation
 
 
 def lower_embedding(op: Operation, graph: LoweringGraph) -> Activation:
@@ -37,7 +39,9 @@ def lower_embedding(op: Operation, graph: LoweringGraph) -> Activation:
 def _fixed_table(op: Operation) -> Activation:
     """A table of constants (sinusoids): positions go in and no neuron comes out."""
     picked = op.as_activation(op.argument("indices"))
-    return Activation(op.shape, tuple(s.with_labels(s.labels.unsqueeze(-1).expand(op.shape)) for s in picked.sites))
+    return Activation(
+        op.shape, tuple(s.with_labels(s.labels.unsqueeze(-1).expand(op.shape)) for s in picked.sites)
+    )
 
 
 @hookimpl

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import string
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from wsgraph.lowering.facade import LoweringGraph
 from wsgraph.lowering.hookspecs import Register, hookimpl
 from wsgraph.lowering.named import contract_named
-from wsgraph.lowering.operation import Operation
 from wsgraph.provenance.axes import Activation
 from wsgraph.provenance.params import ParamValue
+
+if TYPE_CHECKING:
+    from wsgraph.lowering.facade import LoweringGraph
+    from wsgraph.lowering.operation import Operation
 
 
 def transpose(p: ParamValue) -> ParamValue:
@@ -65,7 +67,11 @@ def multiply(op: Operation, graph: LoweringGraph, left: Any, right: Any) -> Acti
         return _batched(graph, op.shape, a, b, parameter_first=False)
     if isinstance(a, ParamValue) and isinstance(b, Activation) and len(a.shape) > 2:
         return _batched(graph, op.shape, b, a, parameter_first=True)
-    return graph.matmul(op.as_activation(left, (-1,)), op.as_activation(right, (-1,)), op.shape)
+    heads = (-3,) if len(op.shape) > 3 else ()
+    first = op.as_activation(left, (*heads, -1))
+    contracted_last = any(axis.attention is not None for axis in first.axes)
+    second = op.as_activation(right, (*heads, -1 if contracted_last else -2))
+    return graph.matmul(first, second, op.shape)
 
 
 def _batched(
@@ -75,7 +81,7 @@ def _batched(
     batch = string.ascii_lowercase[: len(shape) - 2]
     first, second = batch + "mk".upper(), batch + "kn".upper()
     own, other = (second, first) if parameter_first else (first, second)
-    x = x.expanded((*shape[: -2][: len(shape) - len(x.shape)], *x.shape))
+    x = x.expanded((*shape[:-2][: len(shape) - len(x.shape)], *x.shape))
     other = other[len(other) - len(p.shape) :]
     # A batch dimension of size 1 is broadcast: the parameter has no part of its own there.
     live = [d for d, n in enumerate(p.shape) if n > 1 or other[d].isupper()]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from wsgraph.errors import LoweringError
-from wsgraph.ir.graph import Value
-from wsgraph.lowering.facade import LoweringGraph
 from wsgraph.lowering.hookspecs import Register, hookimpl
-from wsgraph.lowering.operation import Operation
 from wsgraph.provenance.axes import Activation
 from wsgraph.provenance.follow import follow
 from wsgraph.provenance.moves import MOVEMENTS, SHAPE_FROM_SECOND, mover
 from wsgraph.provenance.params import Constant
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from wsgraph.ir.graph import Value
+    from wsgraph.lowering.facade import LoweringGraph
+    from wsgraph.lowering.operation import Operation
 
 
 def lower_movement(op: Operation, graph: LoweringGraph) -> tuple[Activation, ...]:
@@ -49,4 +51,3 @@ def wsgraph_register_lowerings(register: Register[Any]) -> None:
     """Everything in :data:`wsgraph.provenance.moves.MOVEMENTS`."""
     for key in sorted(MOVEMENTS):
         register(key, lower_movement)
-

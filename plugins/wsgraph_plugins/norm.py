@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wsgraph.events.blocks import Learned
-from wsgraph.lowering.builder import Nodes
-from wsgraph.lowering.facade import LoweringGraph
 from wsgraph.lowering.hookspecs import Register, hookimpl
-from wsgraph.lowering.operation import Operation
-from wsgraph.provenance.axes import Activation
 from wsgraph_plugins.elementwise import annotate
+
+if TYPE_CHECKING:
+    from wsgraph.lowering.builder import Nodes
+    from wsgraph.lowering.facade import LoweringGraph
+    from wsgraph.lowering.operation import Operation
+    from wsgraph.provenance.axes import Activation
 
 
 def lower_last_dims(op: Operation, graph: LoweringGraph) -> Activation:

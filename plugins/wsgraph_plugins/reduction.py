@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from wsgraph.lowering.facade import LoweringGraph
 from wsgraph.lowering.hookspecs import Register, hookimpl
-from wsgraph.lowering.operation import Operation
-from wsgraph.provenance.axes import Activation
+
+if TYPE_CHECKING:
+    from wsgraph.lowering.facade import LoweringGraph
+    from wsgraph.lowering.operation import Operation
+    from wsgraph.provenance.axes import Activation
 
 _NAMES = (
     "mean", "sum", "amax", "amin", "max", "min", "prod", "var", "std", "logsumexp", "norm",

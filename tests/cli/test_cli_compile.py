@@ -59,14 +59,19 @@ def test_inspect_tells_what_compile_told(run):
     assert "2 timestamps, 11 nodes, 24 edges" in out
 
 
-def test_inspect_flags_what_is_not_finite(run, model, tmp_path):
+def test_what_is_not_finite_is_compiled_and_flagged(run, model, tmp_path):
     model[0].weight.data[0, 0] = float("nan")
     model[0].weight.data[1, 1] = float("-inf")
     torch.save(model, tmp_path / "net.pt")
-    run("compile", "net.pt", "--input", "1x2")
-    code, out, _ = run("inspect", "net.wsg")
-    assert code == 0
-    assert "warning: 0.weight has 2 elements that are NaN or infinite" in out
+    for command in (("compile", "net.pt", "--input", "1x2"), ("inspect", "net.wsg")):
+        code, out, err = run(*command)
+        assert (code, err) == (0, "")
+        assert "warning: 0.weight has 2 elements that are NaN or infinite" in out
+        code, out, _ = run(*command, "--json")
+        assert code == 0
+        assert json.loads(out)["nonfinite"] == {"0.weight": 2}
+    restored = wsgraph.load(tmp_path / "net.wsg").state_dict()["0.weight"]
+    assert torch.equal(restored.isfinite(), model[0].weight.isfinite())
 
 
 @pytest.mark.usefixtures("model")

@@ -75,7 +75,8 @@ def lower_half_the_edges(op: Any, graph: Any) -> Any:
     n = weight.shape[0] // 2
     nodes = graph.add_nodes(2 * n, bias=op.param("bias"))
     index = weight.elements().view(2, n, 2, n)[[0, 1], :, [0, 1]].unsqueeze(-1)
-    graph.add_grouped_edges(sources.ids[0].view(2, n), nodes, weight.from_elements(index))
+    half = weight.from_elements(index)
+    graph.add_edge_block(sources.ids[0], nodes, half, Pattern.GROUPED, half.shape)
     return graph.output(sources, nodes, dim=-1)
 
 

@@ -40,6 +40,9 @@ class Target:
             temporary.write_text(text, encoding="utf-8")
             temporary.replace(self.path)
         except OSError as error:
-            raise WsgraphError(f"cannot write {self.path}: {error.strerror}") from error
+            raise WsgraphError(
+                f"cannot write {self.path}: {error.strerror}",
+                remedy="choose a folder that is there, can be written to and has room",
+            ) from error
         finally:
             temporary.unlink(missing_ok=True)

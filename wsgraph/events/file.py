@@ -49,6 +49,12 @@ def load(path: str | PathLike[str]) -> EventStream:
         )
     try:
         handle: Any = safe_open(path, framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise FileFormatError(
+            f"{path} is no .wsg file, or a damaged one: {error}",
+            remedy=f"compile the model again; if this is the model: `wsgraph compile {path}`",
+        ) from error
+    try:
         return _read(handle)
     except FileFormatError as error:
         raise FileFormatError(f"{path}: {error.message}", remedy=error.remedy) from error

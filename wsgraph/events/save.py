@@ -61,8 +61,10 @@ def save_stream(
         temporary.chmod(mode)
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error  # without the temporary name
         raise FileFormatError(
-            f"cannot write {path}: {error}", remedy="choose a folder that exists and can be written to"
+            f"cannot write {path}: {reason}",
+            remedy="choose a folder that is there, can be written to and has room",
         ) from error
     finally:
         with suppress(OSError):

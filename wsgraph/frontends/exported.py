@@ -17,6 +17,7 @@ from torch.export.pt2_archive._package import PT2ArchiveReader, load_pt2
 
 from wsgraph.errors import CheckpointError, UnsafeCheckpointError, WsgraphError
 from wsgraph.frontends.exported_json import check_program
+from wsgraph.frontends.quiet import first_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,9 +48,8 @@ def load_exported(path: Path) -> ExportedProgram:
     except WsgraphError:
         raise
     except Exception as error:  # a damaged archive fails in every way there is
-        reason = str(error).split("\n", maxsplit=1)[0]
         raise CheckpointError(
-            f"{path.name} cannot be read as a torch.export archive ({type(error).__name__}: {reason})",
+            f"{path.name} cannot be read as a torch.export archive ({first_line(error, 120)})",
             remedy="check that the file is complete, and that no newer torch than this one saved it",
         ) from error
     if len(programs) != 1:

@@ -138,11 +138,19 @@ def _refuse_onnx(path: Path, _allow: Sequence[str]) -> _Read:
     )
 
 
+def _refuse_compiled(path: Path, _allow: Sequence[str]) -> _Read:
+    raise SourceError(
+        f"{path.name} is compiled already",
+        remedy=f"look into it with `wsgraph inspect {path.name}`, or wsgraph.load(...) in Python",
+    )
+
+
 _READERS: dict[str, Callable[[Path, Sequence[str]], _Read]] = {
     ".safetensors": _read_tensors,
     ".safetensors.index.json": _read_tensors,
     ".pt2": _read_program,
     ".onnx": _refuse_onnx,
+    ".wsg": _refuse_compiled,
 }
 """Readers by the file name's end; everything else is taken for a pickle of torch.save."""
 

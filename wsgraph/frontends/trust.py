@@ -61,6 +61,8 @@ _PURE_MODULES = ("timm.layers.activations", "timm.layers.activations_me")
 _SETTINGS = ("transformers.generation.configuration_utils.GenerationConfig",)
 """Plain holders of settings that are neither dataclasses nor enums."""
 
+_UNTRUSTED = "it is not from a trusted package"
+
 
 def grants(path: str, allow: Sequence[str], where: str) -> list[Grant]:
     """Decide about one global that the checkpoint asks for.
@@ -87,7 +89,7 @@ def grants(path: str, allow: Sequence[str], where: str) -> list[Grant]:
     if path in _PURE_FUNCTIONS:
         return [(_PURE_FUNCTIONS[path], path)]
     if not _is_inside(path, (*TRUSTED_ROOTS, *allow)):
-        raise _refusal(path, where, "it is not from a trusted package")
+        raise _refusal(path, where, _UNTRUSTED)
     found = _resolve(path, where)
     if not _is_inside(f"{found.__module__}.", (*TRUSTED_ROOTS, *allow)):
         raise _refusal(path, where, f"it is defined in {found.__module__}, which is not trusted")
@@ -174,8 +176,8 @@ def _safe_getattr(owner: object, name: str) -> Callable[..., object]:
 
 def _refusal(path: str, where: str, why: str) -> UnsafeCheckpointError:
     package = path.split(".", maxsplit=1)[0]
+    allow = f"if you trust the package, and this is one of its layers, pass --allow {package}; or "
     return UnsafeCheckpointError(
         f"{where} asks for {path}, which is not allowed in a checkpoint: {why} (loading runs no code)",
-        remedy=f"if you trust the package, and this is one of its layers, pass --allow {package}; "
-        "or save the model's state dict and pass --arch",
+        remedy=f"{allow if why == _UNTRUSTED else ''}save the model's state dict and pass --arch",
     )

@@ -11,6 +11,7 @@ import torch
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from wsgraph.errors import CheckpointError, SourceError, UnsafeCheckpointError, WsgraphError
+from wsgraph.frontends.quiet import first_line
 from wsgraph.frontends.trust import grants
 
 if TYPE_CHECKING:
@@ -53,9 +54,8 @@ def load_pickle(path: Path, allow: Sequence[str] = ()) -> object:
             remedy=_RESAVE,
         ) from error
     except Exception as error:  # a damaged file fails in every way there is
-        reason = str(error).split("\n", maxsplit=1)[0]
         raise CheckpointError(
-            f"{path.name} cannot be read as a torch checkpoint ({type(error).__name__}: {reason})",
+            f"{path.name} cannot be read as a torch checkpoint ({first_line(error)})",
             remedy=f"check that the file is complete; otherwise {_RESAVE}",
         ) from error
 

@@ -7,16 +7,18 @@ the same rules as an activation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from wsgraph.errors import FrontendError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    import torch
+    from torch import Tensor
 
 __all__ = ["Graph", "Op", "Value", "ValueKind", "flat_values"]
 

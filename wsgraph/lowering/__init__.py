@@ -1,0 +1,1 @@
+"""Lowering: plugins turn operators into blocks, blocks become the stream's structure."""

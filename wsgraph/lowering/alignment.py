@@ -8,14 +8,17 @@ else becomes a block of products.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from wsgraph.events.blocks import Learned
-from wsgraph.lowering.builder import GraphBuilder, Nodes
 from wsgraph.lowering.sources import force
-from wsgraph.provenance.axes import Activation, Attention, Axis, distinct_rows, restrict
+from wsgraph.provenance.axes import Activation, Attention, Axis, broadcast, distinct_rows, restrict
+
+if TYPE_CHECKING:
+    from wsgraph.lowering.builder import GraphBuilder, Nodes
 
 __all__ = ["combine", "covers_block", "residual_span"]
 
@@ -30,7 +33,9 @@ def combine(graph: GraphBuilder, left: Activation, right: Activation, kind: str)
         kind: ``sum`` or ``product``.
     """
     if _same_nodes(left, right):
-        return replace(left, axes=(*_unite_sites(left, right), *left.nodes), fresh=None, via=_merge_via(left, right))
+        return replace(
+            left, axes=(*_unite_sites(left, right), *left.nodes), fresh=None, via=_merge_via(left, right)
+        )
     left, right = _force_where_needed(graph, left, right)
     axes: list[Axis] = list(_unite_sites(left, right))
     rest = [a for a in right.axes if not a.is_sites]
@@ -141,7 +146,9 @@ def covers_block(activation: Activation, axis: Axis) -> bool:
     if block is None or block.used:
         return False
     ids = axis.ids()
-    return len(ids) == block.size and int(ids[0]) == block.base and int(ids[-1]) == block.base + block.size - 1
+    return (
+        len(ids) == block.size and int(ids[0]) == block.base and int(ids[-1]) == block.base + block.size - 1
+    )
 
 
 def residual_span(graph: GraphBuilder, block: Nodes, ids: Tensor) -> int:
@@ -165,16 +172,14 @@ def _residual(graph: GraphBuilder, left: _Side, right: _Side) -> _Merged | None:
     if src is None:
         return None
     span = residual_span(graph, block, src)
-    graph.one_to_one(
-        src, block, Learned("residual", float(span)), via=earlier.activation.via
-    )
+    graph.one_to_one(src, block, Learned("residual", float(span)), via=earlier.activation.via)
     return _Merged(later.axis, block)
 
 
 def _partners_of_block(block: Nodes, later: Axis, earlier: Axis) -> Tensor | None:
     """For each node of the block the one node it meets (-1 for none); None if it meets several."""
     dims = sorted({*later.dims, *earlier.dims})
-    a, b = (t.reshape(-1) for t in torch.broadcast_tensors(restrict(later.labels, dims), restrict(earlier.labels, dims)))
+    a, b = (t.reshape(-1) for t in broadcast([restrict(later.labels, dims), restrict(earlier.labels, dims)]))
     if bool(((a < 0) & (b >= 0)).any()):
         return None
     present = (a >= 0) & (b >= 0)
@@ -189,7 +194,7 @@ def _partners_of_block(block: Nodes, later: Axis, earlier: Axis) -> Tensor | Non
 def _meet(graph: GraphBuilder, left: Axis, right: Axis, kind: str) -> _Merged:
     """A block of its own: a node for each pair of neurons that meet."""
     dims = sorted({*left.dims, *right.dims})
-    a, b = torch.broadcast_tensors(restrict(left.labels, dims), restrict(right.labels, dims))
+    a, b = broadcast([restrict(left.labels, dims), restrict(right.labels, dims)])
     rank, first = distinct_rows([a, b])
     sources = [labels.reshape(-1)[first] for labels in (a, b)]
     attention = left.attention_of(sources[0]) or right.attention_of(sources[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -19,10 +20,12 @@ from wsgraph.events.blocks import (
     ParamView,
     Pattern,
 )
-from wsgraph.lowering.builder import BuilderFeature, Edges, GraphBuilder, Nodes
-from wsgraph.lowering.driver import Lowered
 from wsgraph.lowering.split import split_blocks
-from wsgraph.provenance.params import ParamValue
+
+if TYPE_CHECKING:
+    from wsgraph.lowering.builder import BuilderFeature, Edges, GraphBuilder, Nodes
+    from wsgraph.lowering.driver import Lowered
+    from wsgraph.provenance.params import ParamValue
 
 __all__ = ["Assembled", "assemble"]
 
@@ -67,7 +70,8 @@ class _Assembler:
             place[block.ids, 0] = number[id(block)]
             place[block.ids, 1] = torch.arange(block.size)
         nodes = tuple(self.node(b, number[id(b)]) for b in order)
-        edges, origin = [], {}
+        edges: list[EdgeBlock] = []
+        origin: dict[int, Edges] = {}
         for e in sorted(builder.edges, key=lambda e: number[id(e.dst)]):
             edge = self.edge(e, len(edges), number[id(e.dst)], place)
             origin[edge.id] = e
@@ -132,9 +136,7 @@ class _Assembler:
         before = torch.cat([torch.zeros(1, dtype=torch.int64), (high - low).cumsum(0)[:-1]])
         which = torch.searchsorted(used, blocks.contiguous())
         index = before[which] + positions - low[which]
-        parts = tuple(
-            NodeSlice(int(b), int(lo), int(hi)) for b, lo, hi in zip(used, low, high, strict=True)
-        )
+        parts = tuple(NodeSlice(int(b), int(lo), int(hi)) for b, lo, hi in zip(used, low, high, strict=True))
         return NodeView(parts, size, self.index(index))
 
 

@@ -8,18 +8,21 @@ turns them into views of blocks.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor
 
 from wsgraph.errors import LoweringError
 from wsgraph.events.blocks import AttrValue, Learned, Pattern
-from wsgraph.ir.graph import Op
-from wsgraph.options import CompileOptions
 from wsgraph.provenance.params import ParamValue
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wsgraph.ir.graph import Op
+    from wsgraph.options import CompileOptions
 
 __all__ = ["BuilderFeature", "Edges", "GraphBuilder", "Nodes"]
 
@@ -145,7 +148,8 @@ class GraphBuilder:
         ticks: int = 1,
         coo: Tensor | None = None,
         timed: bool = True,
-        **attrs: AttrValue,
+        via: tuple[str, ...] = (),
+        opaque: bool = False,
     ) -> None:
         """+E: a block of edges.
 
@@ -159,7 +163,8 @@ class GraphBuilder:
             coo: pairs ``[2, n_edges]`` for an indexed pattern.
             timed: False where the sources are not what the operator takes (tables, an attention's q and
                 k behind its logits): then they alone say when.
-            attrs: further attributes.
+            via: operators without parameters between the sources' nodes and these edges.
+            opaque: True for the edges of an operator that no plugin lowers.
 
         Raises:
             LoweringError: the feature's shape is not ``shape``, or the destination is in use already.
@@ -173,8 +178,12 @@ class GraphBuilder:
             block.used = True
         start = max((b.t for b in blocks), default=0)
         dst.t = max(dst.t, (max(start, self.now) if timed else start) + ticks)
-        head = {**self.place(), **{k: v for k, v in attrs.items() if v not in ("", ())}}
-        self.edges.append(Edges(src, dst, pattern, shape, feature, head, self.op, coo))
+        attrs = self.place()
+        if via:
+            attrs["via"] = via
+        if opaque:
+            attrs["opaque"] = True
+        self.edges.append(Edges(src, dst, pattern, shape, feature, attrs, self.op, coo))
 
     def one_to_one(
         self,
@@ -184,45 +193,60 @@ class GraphBuilder:
         *,
         ticks: int = 0,
         timed: bool = True,
-        **attrs: AttrValue,
+        via: tuple[str, ...] = (),
     ) -> None:
         """+E: node i of ``src`` to node i of ``dst``; -1 in ``src`` leaves the pair out."""
         if isinstance(feature, ParamValue):
             feature = feature.apply(lambda t: t.unsqueeze(-1))
-        if bool((src >= 0).all()):
-            self.add_edge_block(src, dst, feature, Pattern.ONE_TO_ONE, (len(src), 1), ticks=ticks, timed=timed, **attrs)
-            return
-        present = (src >= 0).nonzero().flatten()
-        if not len(present):
-            return
-        coo = torch.stack([torch.arange(len(present)), present])
-        if isinstance(feature, ParamValue):
-            feature = feature.select(0, present)
-        shape = (len(present), 1)
-        self.add_edge_block(src[present], dst, feature, Pattern.INDEXED, shape, ticks=ticks, coo=coo, timed=timed, **attrs)
+        pattern, coo = Pattern.ONE_TO_ONE, None
+        if bool((src < 0).any()):
+            present = (src >= 0).nonzero().flatten()
+            if not len(present):
+                return
+            pattern, coo = Pattern.INDEXED, torch.stack([torch.arange(len(present)), present])
+            if isinstance(feature, ParamValue):
+                feature = feature.select(0, present)
+            src = src[present]
+        shape = (len(src), 1)
+        self.add_edge_block(src, dst, feature, pattern, shape, ticks=ticks, coo=coo, timed=timed, via=via)
 
     def learned(
-        self, table: Tensor, dst: Nodes, tag: str, *, ticks: int = 0, timed: bool = True, **attrs: AttrValue
+        self,
+        table: Tensor,
+        dst: Nodes,
+        tag: str,
+        *,
+        ticks: int = 0,
+        timed: bool = True,
+        via: tuple[str, ...] = (),
+        opaque: bool = False,
     ) -> None:
         """+E: all to all inside each group, one learned vector for all of them.
 
         Args:
-            table: global node numbers ``[groups, n_src / groups]``.
+            table: global node numbers ``[groups, n_src / groups]``; -1 stands for the constant node.
             dst: destination block, ``groups`` consecutive parts of equal size.
             tag: the learned vector's name.
-            ticks: as in :meth:`add_edge_block`.
+            ticks: as in :meth:`add_edge_block`, as are the others.
             timed: likewise.
-            attrs: further attributes.
+            via: likewise.
+            opaque: likewise.
         """
         if bool((table < 0).any()):
             table = torch.where(table < 0, self.constant_node(), table)
         groups, width = table.shape
-        if groups == 1:
-            pattern, shape = Pattern.DENSE, (dst.size, width, 1)
-        else:
-            pattern, shape = Pattern.GROUPED, (groups, dst.size // groups, width, 1)  # type: ignore[assignment]  # grouped features have four dimensions
+        pattern = Pattern.DENSE if groups == 1 else Pattern.GROUPED
+        shape: tuple[int, ...] = (groups, dst.size // groups, width, 1)
         self.add_edge_block(
-            table.reshape(-1), dst, Learned(tag), pattern, shape, ticks=ticks, timed=timed, **attrs
+            table.reshape(-1),
+            dst,
+            Learned(tag),
+            pattern,
+            shape[1:] if groups == 1 else shape,
+            ticks=ticks,
+            timed=timed,
+            via=via,
+            opaque=opaque,
         )
 
     @property

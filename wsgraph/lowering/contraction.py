@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from wsgraph.errors import LoweringError
 from wsgraph.events.blocks import Pattern
-from wsgraph.lowering.builder import GraphBuilder, Nodes
-from wsgraph.lowering.sources import Sources
 from wsgraph.provenance.axes import Activation, Attention, Axis, arange_along, restrict
 from wsgraph.provenance.params import ParamValue, as_strides
+
+if TYPE_CHECKING:
+    from wsgraph.lowering.builder import GraphBuilder, Nodes
+    from wsgraph.lowering.sources import Sources
 
 __all__ = ["connect", "connect_grouped", "new_layer", "output"]
 
@@ -179,7 +182,10 @@ def output(sources: Sources, dst: Nodes, shape: tuple[int, ...], dim: int) -> Ac
     n_out = dst.size // sources.groups
     local = restrict(arange_along(shape, dim, dst.base), (dim,))
     axis = Axis((rank * n_out + local).expand(shape), attention=_inherit(sources.axis))
-    axes = [replace(a, labels=a.labels.unsqueeze(dim).expand(shape), frozen_dims=None) for a in _kept_axes(x, sources)]
+    axes = [
+        replace(a, labels=a.labels.unsqueeze(dim).expand(shape), frozen_dims=None)
+        for a in _kept_axes(x, sources)
+    ]
     return Activation(shape, (*axes, axis), fresh=dst)
 
 
@@ -211,4 +217,3 @@ def _kept_axes(x: Activation, sources: Sources) -> list[Axis]:
 def _drop(labels: Tensor, dims: tuple[int, ...]) -> Tensor:
     """Remove dimensions of size 1."""
     return labels.reshape([n for d, n in enumerate(labels.shape) if d not in dims])
-

@@ -87,23 +87,28 @@ def _needed(value: Value, producers: dict[Value, Op]) -> set[Op]:
 def _encode(tree: Any, names: dict[Value, str], sources: dict[str, None], op: Op) -> Any:
     """Arguments as JSON data: ``@name`` a tensor of the model, ``%k`` an earlier result."""
     if isinstance(tree, Value):
-        if tree in names:
-            return names[tree]
-        if tree.kind is ValueKind.CONSTANT:
-            raise LoweringError(
-                f"{op!r} computes a weight from the constant {tree.name!r}, which is not in the state dict",
-                remedy="register the constant as a persistent buffer of the module",
-            )
-        sources[tree.name] = None
-        return f"@{tree.name}"
+        return names[tree] if tree in names else _source(tree, sources, op)
     if isinstance(tree, list | tuple):
         return [_encode(t, names, sources, op) for t in tree]
     if isinstance(tree, dict):
         return {k: _encode(v, names, sources, op) for k, v in tree.items()}
-    if isinstance(tree, str):
-        return f"={tree}"
-    if isinstance(tree, torch.dtype | torch.memory_format | torch.layout):
-        return str(tree)
-    if isinstance(tree, torch.device):
-        return None
-    return tree
+    return _encode_leaf(tree)
+
+
+def _source(value: Value, sources: dict[str, None], op: Op) -> str:
+    if value.kind is ValueKind.CONSTANT:
+        raise LoweringError(
+            f"{op!r} computes a weight from the constant {value.name!r}, which is not in the state dict",
+            remedy="register the constant as a persistent buffer of the module",
+        )
+    sources[value.name] = None
+    return f"@{value.name}"
+
+
+def _encode_leaf(leaf: Any) -> Any:
+    if isinstance(leaf, str):
+        return f"={leaf}"
+    if isinstance(leaf, torch.dtype | torch.memory_format | torch.layout):
+        return str(leaf)
+    # A recipe runs where the weights are, whatever device the model was traced on.
+    return None if isinstance(leaf, torch.device) else leaf

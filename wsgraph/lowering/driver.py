@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import torch
 
 from wsgraph.errors import LoweringError, UnsupportedOperatorError
 from wsgraph.ir.constants import ConstantPool
 from wsgraph.ir.graph import Graph, Op, Value, ValueKind
-from wsgraph.lowering.facade import LoweringGraph
 from wsgraph.lowering.derive import Deriver
+from wsgraph.lowering.facade import LoweringGraph
 from wsgraph.lowering.inputs import input_state
 from wsgraph.lowering.opaque import lower_opaque
 from wsgraph.lowering.operation import Operation, State
 from wsgraph.lowering.origins import Origins
-from wsgraph.lowering.registry import Registry
 from wsgraph.lowering.sources import force
-from wsgraph.options import CompileOptions
 from wsgraph.provenance.axes import Activation, Axis
 from wsgraph.provenance.moves import IDENTITIES, MOVEMENTS, mover
 from wsgraph.provenance.params import Constant, ParamValue
 
-__all__ = ["Lowered", "lower_graph"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from wsgraph.lowering.registry import Registry
+    from wsgraph.options import CompileOptions
+
+__all__ = ["Lowered", "lower_graph", "one_thread"]
 
 _TABLES = frozenset({"aten.embedding", "aten.embedding_bag"})
-"""Layers even when only a parameter goes in: a position table looked up by constants."""
+"""Layers whatever goes in: a position table is looked up by constants."""
 
 
 @dataclass(eq=False, slots=True)
@@ -49,6 +54,19 @@ class Lowered:
     reads: dict[str, list[ParamValue]] = field(default_factory=dict)
     deriver: Deriver = field(default_factory=Deriver)
     origins: Origins = field(default_factory=Origins)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run torch on one thread for a while: label tensors are small, and waking a second thread for each
+    of thousands of operators costs more than it gives (ten times as much on a busy machine).
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def lower_graph(graph: Graph, registry: Registry, options: CompileOptions) -> Lowered:
@@ -122,7 +140,7 @@ def _lower_op(lowered: Lowered, op: Op, registry: Registry, constants: ConstantP
     if not any(isinstance(s, Activation) for s in states):
         if not any(_is_parameter(s) for s in states):
             return _move_buffer(op, states, constants) or [Constant(v) for v in op.outputs]
-        if op.key not in _TABLES:
+        if not _is_layer(op, lowered):
             return _compute_parameters(lowered, op, states, constants)
     if _only_shape_matters(op.key):
         return [Constant(v) for v in op.outputs]
@@ -138,6 +156,14 @@ def _lower_op(lowered: Lowered, op: Op, registry: Registry, constants: ConstantP
     results = list(result) if isinstance(result, tuple | list) else [result]
     _check_results(op, results)
     return results
+
+
+def _is_layer(op: Op, lowered: Lowered) -> bool:
+    """Whether an operator between parameters acts as a layer, its first argument a table of inputs."""
+    if op.key in _TABLES:
+        return True
+    weight = op.arguments.get("weight")
+    return op.key == "aten.linear" and isinstance(weight, Value) and _is_parameter(lowered.states[weight])
 
 
 def _only_shape_matters(key: str) -> bool:
@@ -168,7 +194,9 @@ def _move_parameter(op: Op, state: ParamValue, constants: ConstantPool) -> list[
     return None
 
 
-def _compute_parameters(lowered: Lowered, op: Op, states: list[State], constants: ConstantPool) -> list[State]:
+def _compute_parameters(
+    lowered: Lowered, op: Op, states: list[State], constants: ConstantPool
+) -> list[State]:
     """Nothing but parameters and constants go in: a view of a parameter, or a derived tensor."""
     first = states[0]
     others = states[1:]
@@ -176,10 +204,11 @@ def _compute_parameters(lowered: Lowered, op: Op, states: list[State], constants
         moved = _move_parameter(op, first, constants)
         if moved is not None:
             return moved
-    _record_reads(lowered, states)
     derived = lowered.deriver.add(op)
     joined = lowered.origins.follow(op, states, constants.get)
-    if joined is not None:
+    if joined is None:
+        _record_reads(lowered, states)
+    else:
         lowered.origins.elements[derived[0].name] = joined
     return list(derived)
 
@@ -187,7 +216,8 @@ def _compute_parameters(lowered: Lowered, op: Op, states: list[State], constants
 def _record_reads(lowered: Lowered, states: list[State]) -> None:
     for state in states:
         if isinstance(state, ParamValue):
-            lowered.reads.setdefault(state.name, []).append(state)
+            for piece in lowered.origins.pieces(state):
+                lowered.reads.setdefault(piece.name, []).append(piece)
 
 
 def _unsupported(lowered: Lowered, op: Op, states: list[State]) -> list[State]:
@@ -204,7 +234,7 @@ def _unsupported(lowered: Lowered, op: Op, states: list[State]) -> list[State]:
         "    import wsgraph\n"
         f"    def lower_{name}(op, graph):\n"
         '        x, weight = op.activation("input"), op.param("weight")\n'
-        "        nodes = graph.add_nodes(weight.shape[0], bias=op.param(\"bias\"))\n"
+        '        nodes = graph.add_nodes(weight.shape[0], bias=op.param("bias"))\n'
         "        sources = graph.sources(x, dim=-1)\n"
         "        graph.add_edges(sources, nodes, weight)\n"
         "        return graph.output(sources, nodes, dim=-1)\n"

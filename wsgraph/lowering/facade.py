@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from wsgraph.lowering import alignment, contraction, mixing, per_neuron, reduction
 from wsgraph.lowering import sources as source_rules
 from wsgraph.lowering.builder import GraphBuilder, Nodes
-from wsgraph.lowering.sources import Sources
-from wsgraph.provenance.axes import Activation
-from wsgraph.provenance.params import ParamValue
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from wsgraph.lowering.sources import Sources
+    from wsgraph.provenance.axes import Activation
+    from wsgraph.provenance.params import ParamValue
 
 __all__ = ["LoweringGraph"]
 
@@ -67,9 +71,7 @@ class LoweringGraph(GraphBuilder):
         """An element-wise operator on two activations: ``sum`` or ``product``."""
         return alignment.combine(self, left, right, kind)
 
-    def spread(
-        self, x: Activation, layout: tuple[int, ...]
-    ) -> tuple[Activation, Nodes, Tensor, Tensor]:
+    def spread(self, x: Activation, layout: tuple[int, ...]) -> tuple[Activation, Nodes, Tensor, Tensor]:
         """Nodes for a layer with several per-neuron parameters; see :func:`per_neuron.spread_positions`."""
         return per_neuron.spread_positions(self, x, layout)
 

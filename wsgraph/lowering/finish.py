@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from wsgraph.errors import LoweringError
-from wsgraph.events.blocks import AttrValue
 from wsgraph.events.stream import EventStream
 from wsgraph.events.structure import Structure, TensorKind, TensorSpec
-from wsgraph.frontends.source import Source
 from wsgraph.ir.graph import Graph, Value, ValueKind
 from wsgraph.ir.printer import type_text
 from wsgraph.lowering.assemble import INDEX_PREFIX, assemble
 from wsgraph.lowering.derive import DERIVED_PREFIX
-from wsgraph.lowering.driver import Lowered
-from wsgraph.provenance.params import ParamValue
+
+if TYPE_CHECKING:
+    from wsgraph.events.blocks import AttrValue
+    from wsgraph.frontends.source import Source
+    from wsgraph.lowering.driver import Lowered
+    from wsgraph.provenance.params import ParamValue
 
 __all__ = ["make_stream"]
 
@@ -60,7 +64,7 @@ def _meta(graph: Graph, source: Source) -> dict[str, AttrValue]:
     return {
         "frontend": graph.frontend,
         "origin": source.origin,
-        "notes": tuple([*source.notes, *graph.notes]),
+        "notes": (*source.notes, *graph.notes),
         "inputs": tuple(f"{v.name}: {type_text(v)}" for v in graph.inputs),
         "version": __version__,
     }

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from wsgraph.ir.graph import Graph, Op, Value
-from wsgraph.lowering.builder import GraphBuilder
 from wsgraph.provenance.axes import Activation, Axis, Space, arange_along, varying_dims
 from wsgraph.provenance.moves import IDENTITIES, MOVEMENTS, mover
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wsgraph.ir.graph import Graph, Op, Value
+    from wsgraph.lowering.builder import GraphBuilder
 
 __all__ = ["input_state"]
 
@@ -78,6 +82,12 @@ def _last(_op: Op, value: Value) -> set[int]:
     return {len(value.shape) - 1}
 
 
+def _of_product(op: Op, value: Value) -> set[int]:
+    """The left operand of a matrix product is contracted over its last dimension, the right one over the one before."""
+    on_the_left = op.inputs()[0] is value or len(value.shape) == 1
+    return {len(value.shape) - (1 if on_the_left else 2)}
+
+
 def _before_spatial(spatial: int) -> Callable[[Op, Value], set[int]]:
     return lambda _op, value: {len(value.shape) - spatial - 1}
 
@@ -90,7 +100,9 @@ _CONTRACTED: dict[str, Callable[[Op, Value], set[int]]] = {
     **{f"aten.conv{n}d": _before_spatial(n) for n in (1, 2, 3)},
     **{f"aten.conv_transpose{n}d": _before_spatial(n) for n in (1, 2, 3)},
     "aten.linear": _last,
-    "aten.matmul": _last,
+    "aten.matmul": _of_product,
+    "aten.mm": _of_product,
+    "aten.bmm": _of_product,
     "aten.addmm": _last,
     "aten.layer_norm": _last,
     "aten.rms_norm": _last,

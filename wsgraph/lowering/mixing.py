@@ -8,15 +8,29 @@ the same path, and no pattern of operators is matched.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from wsgraph.events.blocks import Learned
-from wsgraph.lowering.builder import GraphBuilder
-from wsgraph.provenance.axes import Activation, Attention, Axis, distinct_rows, restrict
+from wsgraph.lowering.sources import link
+from wsgraph.provenance.axes import (
+    Activation,
+    Attention,
+    Axis,
+    broadcast,
+    broadcast_shape,
+    distinct_in_rows,
+    distinct_rows,
+    restrict,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wsgraph.lowering.builder import GraphBuilder
 
 __all__ = ["matmul_operands", "mix"]
 
@@ -28,7 +42,7 @@ def matmul_operands(left: Activation, right: Activation) -> tuple[Activation, Ac
         a = _move(a, lambda t: t.unsqueeze(0))
     if len(b.shape) == 1:
         b = _move(b, lambda t: t.unsqueeze(-1))
-    batch = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    batch = broadcast_shape(a.shape[:-2], b.shape[:-2])
     m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
     joint = (*batch, m, n, k)
     a = _move(a, lambda t: t.unsqueeze(-2).expand(joint))
@@ -53,7 +67,9 @@ class _Sorted:
     sites: list[Axis]
 
 
-def mix(graph: GraphBuilder, left: Activation, right: Activation, contracted: int, shape: tuple[int, ...]) -> Activation:
+def mix(
+    graph: GraphBuilder, left: Activation, right: Activation, contracted: int, shape: tuple[int, ...]
+) -> Activation:
     """The result of contracting the last ``contracted`` dimensions of a common index space.
 
     Args:
@@ -73,9 +89,11 @@ def mix(graph: GraphBuilder, left: Activation, right: Activation, contracted: in
         return Activation(shape, (*_shrink(sorted_axes.kept, kept_dims, shape), *sites), via=via)
     quotients = [restrict(a.labels, kept_dims) for _, a in sorted_axes.consumed]
     quotients += [restrict(a.labels, kept_dims) for a in sorted_axes.logits]
-    live = sorted({d for a in sorted_axes.logits for d in a.dims if d in kept_dims}
-                  | {d for _, a in sorted_axes.consumed for d in a.dims if d in kept_dims})
-    small = torch.broadcast_tensors(*[restrict(q, live) for q in quotients])
+    live = sorted(
+        {d for a in sorted_axes.logits for d in a.dims if d in kept_dims}
+        | {d for _, a in sorted_axes.consumed for d in a.dims if d in kept_dims}
+    )
+    small = broadcast([restrict(q, live) for q in quotients])
     group, first = distinct_rows(small)
     attention = _attention(sorted_axes, group, first, dims, live)
     if not sorted_axes.kept:
@@ -108,17 +126,22 @@ def _single_contraction(left: Activation, dims: tuple[int, ...]) -> bool:
     return all(left.shape[d] == 1 for d in dims)
 
 
-def _attention(axes: _Sorted, group: Tensor, first: Tensor, dims: tuple[int, ...], live: list[int]) -> Attention:
+def _attention(
+    axes: _Sorted, group: Tensor, first: Tensor, dims: tuple[int, ...], live: list[int]
+) -> Attention:
     """Who takes part, a row a group."""
     out = Attention()
     for tag, axis in axes.consumed:
         along = [d for d in dims if d in axis.dims]
         labels = restrict(axis.labels, (*along, *live)).expand(
-            [group.shape[d] if d in live else n for d, n in enumerate(restrict(axis.labels, (*along, *live)).shape)]
+            [
+                group.shape[d] if d in live else n
+                for d, n in enumerate(restrict(axis.labels, (*along, *live)).shape)
+            ]
         )
         rest = [d for d in range(labels.dim()) if d not in along]
         table = labels.permute(*rest, *along).reshape(len(group.reshape(-1)), -1)[first]
-        out.sources.append((tag, _sorted_unique_rows(table)))
+        out.sources.append((tag, distinct_in_rows(table)))
     for axis in axes.logits:
         assert axis.attention is not None
         labels = restrict(axis.labels, live).expand(group.shape).reshape(-1)[first]
@@ -131,12 +154,6 @@ def _attention(axes: _Sorted, group: Tensor, first: Tensor, dims: tuple[int, ...
     return out
 
 
-def _sorted_unique_rows(table: Tensor) -> Tensor:
-    """Each row without repeats; rows keep equal length, as the groups of one axis do."""
-    rows = [torch.unique(row) for row in table]
-    return torch.stack(rows) if len({len(r) for r in rows}) == 1 else table
-
-
 def _values(
     graph: GraphBuilder,
     axes: _Sorted,
@@ -147,9 +164,12 @@ def _values(
     shape: tuple[int, ...],
     sites: tuple[Axis, ...],
 ) -> Activation:
-    """z nodes: one a value neuron and group, with learned edges from the group's q, k and v."""
-    live = sorted({d for a in axes.kept for d in a.dims if d in kept_dims} | {d for d, n in enumerate(group.shape) if n > 1})
-    labels = torch.broadcast_tensors(group, *[restrict(a.labels, live) for a in axes.kept])
+    """The z nodes: one a value neuron and group, with learned edges from the group's q, k and v."""
+    live = sorted(
+        {d for a in axes.kept for d in a.dims if d in kept_dims}
+        | {d for d, n in enumerate(group.shape) if n > 1}
+    )
+    labels = broadcast([group, *[restrict(a.labels, live) for a in axes.kept]])
     rank, first = distinct_rows(labels)
     of_group = labels[0].reshape(-1)[first]
     by_group = torch.argsort(of_group, stable=True)
@@ -157,20 +177,14 @@ def _values(
     position[by_group] = torch.arange(len(by_group))
     groups = int(of_group.max()) + 1
     z = graph.add_nodes(len(first), role="z")
-    for tag, table in attention.sources:
-        role = {"query": "q", "key": "k"}.get(tag)
-        if role:
-            graph.mark_role(table, role)
-        graph.learned(table, z, tag, ticks=1, timed=False)
-    for tag, ids in attention.gates:
-        graph.learned(ids.unsqueeze(-1), z, tag, ticks=0, timed=False)
+    link(graph, attention, z)
     for value in labels[1:]:
         ids = value.reshape(-1)[first][by_group].view(groups, -1)
         graph.mark_role(ids, "v")
         if graph.options.attention == "diagonal-v":
             graph.one_to_one(ids.reshape(-1), z, Learned("value"), ticks=1, timed=False)
         else:
-            graph.learned(_sorted_unique_rows(ids), z, "value", ticks=1, timed=False)
+            graph.learned(distinct_in_rows(ids), z, "value", ticks=1, timed=False)
     full = (position[rank] + z.base).expand([n if d in kept_dims else 1 for d, n in enumerate(joint)])
     return Activation(shape, (Axis(full.reshape(shape)), *sites), fresh=z)
 

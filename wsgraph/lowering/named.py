@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,17 +12,23 @@ from torch import Tensor
 from wsgraph.errors import LoweringError
 from wsgraph.events.blocks import Pattern
 from wsgraph.lowering import contraction, mixing
-from wsgraph.lowering.builder import GraphBuilder, Nodes
 from wsgraph.lowering.per_neuron import scale_by_parameter
 from wsgraph.lowering.reduction import reduce_activation
 from wsgraph.lowering.sources import Sources, find_sources
-from wsgraph.provenance.axes import Activation, Axis, restrict
-from wsgraph.provenance.params import ParamValue
+from wsgraph.provenance.axes import Activation, Axis, broadcast, distinct_rows, restrict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wsgraph.lowering.builder import GraphBuilder, Nodes
+    from wsgraph.provenance.params import ParamValue
 
 __all__ = ["contract_named", "mix_named"]
 
 
-def mix_named(graph: GraphBuilder, left: Activation, a: str, right: Activation, b: str, out: str) -> Activation:
+def mix_named(
+    graph: GraphBuilder, left: Activation, a: str, right: Activation, b: str, out: str
+) -> Activation:
     """Contract two activations whose dimensions carry letters.
 
     Args:
@@ -87,7 +93,9 @@ def contract_named(
     x, a = _sum_lonely(graph, x, a, b + out)
     sizes = {**dict(zip(b, weight.shape, strict=True)), **dict(zip(a, x.shape, strict=True))}
     if any(c not in a + out for c in b):
-        raise LoweringError(f"{graph.op!r} sums a parameter over a dimension of its own ({b} in {a},{b}->{out})")
+        raise LoweringError(
+            f"{graph.op!r} sums a parameter over a dimension of its own ({b} in {a},{b}->{out})"
+        )
     summed = [c for c in a if c in b and c not in out]
     shared = [c for c in b if c in a and c in out]
     new = [c for c in b if c not in a]
@@ -130,16 +138,16 @@ def _layer(
         dst = graph.add_nodes(n_shared * n_new, role=role)
         contraction.connect(graph, sources, dst, weight.reshape(n_shared * n_new, width, 1))
         return dst, part
-    rank, part = torch.broadcast_tensors(sources.rank, part)
-    pairs = torch.unique(torch.stack([part.reshape(-1), rank.reshape(-1)], 1), dim=0)
-    if len(pairs) != n_shared:
-        raise LoweringError(f"{graph.op!r}: parts of the parameter are shared by different neurons")
-    dst = graph.add_nodes(n_shared * n_new, role=role)
-    ids = sources.ids[pairs[:, 1]]
-    graph.add_edge_block(
-        ids.reshape(-1), dst, weight, Pattern.GROUPED, weight.shape, ticks=sources.ticks, via=via
-    )
-    return dst, part
+    # Heads that share a layer, and parts of the parameter: a layer for each combination that occurs.
+    live = [d for d in range(len(a)) if d in sources.axis.dims or a[d] in shared]
+    rank, part = broadcast([restrict(sources.rank, live), part])
+    pair, first = distinct_rows([rank, part])
+    ranks, parts = rank.reshape(-1)[first], part.reshape(-1)[first]
+    feature = weight.select(0, parts)
+    dst = graph.add_nodes(len(first) * n_new, role=role)
+    ids = sources.ids[ranks].reshape(-1)
+    graph.add_edge_block(ids, dst, feature, Pattern.GROUPED, feature.shape, ticks=sources.ticks, via=via)
+    return dst, pair
 
 
 def _result(
@@ -156,7 +164,6 @@ def _result(
     shape = tuple(sizes[c] for c in out)
     n_new = math.prod(sizes[c] for c in new)
     local = torch.arange(n_new).view([sizes[c] for c in new])
-    part = restrict(part, [a.index(c) for c in shared])
     flat = part.reshape([n for n, c in zip(part.shape, a, strict=True) if c in kept])
     labels = dst.base + _align(flat, kept, out) * n_new + _align(local, "".join(new), out)
     axes = [Axis(labels.expand(shape))]

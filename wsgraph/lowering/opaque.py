@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 
 from wsgraph.events.blocks import Pattern
-from wsgraph.ir.graph import Op
-from wsgraph.lowering.builder import GraphBuilder, Nodes
-from wsgraph.lowering.operation import State
 from wsgraph.provenance.axes import Activation, Axis, Space, arange_along
 from wsgraph.provenance.params import ParamValue
+
+if TYPE_CHECKING:
+    from wsgraph.ir.graph import Op
+    from wsgraph.lowering.builder import GraphBuilder, Nodes
+    from wsgraph.lowering.operation import State
 
 __all__ = ["lower_opaque"]
 
@@ -42,10 +46,17 @@ def lower_opaque(graph: GraphBuilder, op: Op, states: list[State]) -> list[State
 
 def _keep_parameter(graph: GraphBuilder, p: ParamValue, block: Nodes) -> None:
     """One edge a parameter element, from a node that stands for the parameter, dealt out over the block."""
-
     n = p.layout.numel()
     holder = graph.add_nodes(1, role="parameter", opaque=True)
     coo = torch.stack([torch.zeros(n, dtype=torch.int64), torch.arange(n) % block.size])
     graph.add_edge_block(
-        holder.ids, block, p.reshape(n, 1), Pattern.INDEXED, (n, 1), ticks=1, coo=coo, timed=False, opaque=True
+        holder.ids,
+        block,
+        p.reshape(n, 1),
+        Pattern.INDEXED,
+        (n, 1),
+        ticks=1,
+        coo=coo,
+        timed=False,
+        opaque=True,
     )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeAlias
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wsgraph.errors import LoweringError
-from wsgraph.ir.constants import ConstantPool
-from wsgraph.ir.graph import Op, Value
-from wsgraph.lowering.builder import GraphBuilder
+from wsgraph.ir.graph import Op, Value, ValueKind
 from wsgraph.lowering.per_neuron import as_activation
 from wsgraph.provenance.axes import Activation
 from wsgraph.provenance.params import Constant, ParamValue
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from wsgraph.ir.constants import ConstantPool
+    from wsgraph.lowering.builder import GraphBuilder
 
 __all__ = ["Operation", "State"]
 
@@ -82,6 +85,8 @@ class Operation:
     def as_activation(self, value: Any, dims: tuple[int, ...] = (-1,), name: str = "input") -> Activation:
         """The state of a value as an activation, see :meth:`activation`."""
         state = self.state(value)
+        if isinstance(state, ParamValue) and state.kind is ValueKind.BUFFER:
+            return Activation(state.shape, ())
         if isinstance(state, ParamValue):
             return as_activation(self._graph, state, dims)
         if isinstance(state, Constant):

@@ -6,20 +6,24 @@ one parameter only name that parameter, and no tensor has to be derived.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from wsgraph.ir.graph import Op, Value
-from wsgraph.lowering.operation import State
 from wsgraph.provenance.params import ParamValue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wsgraph.ir.graph import Op, Value
+    from wsgraph.lowering.operation import State
 
 __all__ = ["Origins"]
 
-JOINING = frozenset({"aten.cat", "aten.concat", "aten.stack"})
+JOINING = frozenset({"aten.cat", "aten.concat", "aten.stack", "aten.slice_scatter", "aten.select_scatter"})
+"""Operators that put pieces together."""
 
 
 @dataclass(eq=False)
@@ -39,6 +43,8 @@ class Origins:
         self, op: Op, states: Sequence[State], constant: Callable[[Value], Tensor | None]
     ) -> Tensor | None:
         """Element numbers of a joined tensor, or None if the operator does more than join."""
+        if op.key == "aten.zero":
+            return torch.full(op.outputs[0].shape, -1)
         if op.key not in JOINING:
             return None
         pieces = []
@@ -47,12 +53,12 @@ class Origins:
             if piece is None:
                 return None
             pieces.append(piece)
+        if op.key.endswith("_scatter"):
+            return op.target(*pieces, *op.args[2:], **op.kwargs)  # type: ignore[no-any-return]  # an ATen operator
         dim: Any = op.arguments.get("dim", 0)
         return torch.stack(pieces, dim) if op.key == "aten.stack" else torch.cat(pieces, dim)
 
-    def _piece(
-        self, value: Value, state: State, constant: Callable[[Value], Tensor | None]
-    ) -> Tensor | None:
+    def _piece(self, value: Value, state: State, constant: Callable[[Value], Tensor | None]) -> Tensor | None:
         if isinstance(state, ParamValue) and state.kind.value == "parameter":
             if state.name in self.elements:
                 return self.elements[state.name].reshape(-1)[state.elements()]
@@ -71,6 +77,18 @@ class Origins:
         last = self.sources[-1] if self.sources else (0, "", 0)
         self.sources.append((last[0] + last[2], p.name, p.size))
         return self.sources[-1][0]
+
+    def pieces(self, p: ParamValue) -> list[ParamValue]:
+        """What a view reads of each source."""
+        if p.name not in self.elements:
+            return [p]
+        numbers = self.elements[p.name].reshape(-1)[p.elements()].reshape(-1)
+        out = []
+        for base, name, size in self.sources:
+            own = numbers[(numbers >= base) & (numbers < base + size)]
+            if len(own):
+                out.append(ParamValue(name, size, None, own - base, p.kind))
+        return out
 
     def resolve(self, p: ParamValue) -> ParamValue:
         """The same elements as a view of the one parameter that they all come from, if there is one."""

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from wsgraph.events.blocks import Learned, Pattern
 from wsgraph.lowering.alignment import covers_block, residual_span
-from wsgraph.lowering.builder import GraphBuilder, Nodes
-from wsgraph.lowering.sources import force, position_labels
-from wsgraph.provenance.axes import Activation, Axis, Space, arange_along, distinct_rows, restrict, varying_dims
+from wsgraph.lowering.sources import force, join_axes, position_labels
+from wsgraph.provenance.axes import (
+    Activation,
+    Axis,
+    Space,
+    arange_along,
+    broadcast,
+    broadcast_shape,
+    distinct_rows,
+    restrict,
+    varying_dims,
+)
 from wsgraph.provenance.params import ParamValue
+
+if TYPE_CHECKING:
+    from wsgraph.lowering.builder import GraphBuilder, Nodes
 
 __all__ = ["add_parameter", "as_activation", "scale_by_parameter", "spread_positions"]
 
@@ -128,24 +141,18 @@ def _table(met: _Meeting, labels: Tensor, block: Nodes) -> Tensor:
     return by_node[:, first]
 
 
-def _meet(
-    graph: GraphBuilder, x: Activation, p: ParamValue, table_dim: int | None = None
-) -> _Meeting:
-    shape = torch.broadcast_shapes(x.shape, p.shape)
+def _meet(graph: GraphBuilder, x: Activation, p: ParamValue, table_dim: int | None = None) -> _Meeting:
+    shape = broadcast_shape(x.shape, p.shape)
     x, p = x.expanded(shape), p.expand(*shape)
     p_dims = _parameter_dims(p)
     x = force(graph, x, p_dims)
     axis = _acted_on(graph, x, p_dims)
     dims = tuple(sorted({*axis.dims, *p_dims}))
-    labels, elements = torch.broadcast_tensors(
-        restrict(axis.labels, dims), restrict(p.elements(), dims) if p.view is None else _cut(p, dims)
+    labels, elements = broadcast(
+        [restrict(axis.labels, dims), p.apply(lambda t: restrict(t, dims)).elements()]
     )
     sites = tuple(d for d in range(len(shape)) if (d in p_dims and d not in axis.dims) or d == table_dim)
     return _Meeting(x, axis, labels, elements, sites)
-
-
-def _cut(p: ParamValue, dims: tuple[int, ...]) -> Tensor:
-    return p.apply(lambda t: restrict(t, dims)).elements()
 
 
 def _parameter_dims(p: ParamValue) -> tuple[int, ...]:
@@ -158,13 +165,7 @@ def _acted_on(graph: GraphBuilder, x: Activation, p_dims: tuple[int, ...]) -> Ax
     """The node axis that the parameter varies with; the newest where it varies with none."""
     axes = [a for a in x.nodes if set(a.dims) & set(p_dims)]
     if len(axes) > 1:
-        dims = sorted({d for a in axes for d in a.dims})
-        small = torch.broadcast_tensors(*[restrict(a.labels, dims) for a in axes])
-        rank, first = distinct_rows(small)
-        block = graph.add_nodes(len(first), role="product")
-        for labels in small:
-            graph.one_to_one(labels.reshape(-1)[first], block, Learned("join"))
-        return Axis((rank + block.base).expand(x.shape))
+        return join_axes(graph, axes)
     if axes:
         return axes[0]
     if x.nodes:
@@ -173,14 +174,14 @@ def _acted_on(graph: GraphBuilder, x: Activation, p_dims: tuple[int, ...]) -> Ax
 
 
 def _replace_axis(met: _Meeting, new: Axis, block: Nodes) -> Activation:
-    x = met.activation
-    axes = [a for a in x.axes if a is not met.axis and not (a.is_sites and set(a.dims) & set(new.dims) and new is not met.axis and _covered(a, new, met))]
-    return replace(x, axes=(*axes, new), via=(), fresh=block)
+    """The activation with new nodes in place of the axis that was acted on."""
 
+    def absorbed(site: Axis) -> bool:
+        # Positions along which the parameter made neuron-site pairs are part of the nodes now.
+        return site.is_sites and set(site.dims) <= set(new.dims) - set(met.axis.dims)
 
-def _covered(site: Axis, new: Axis, met: _Meeting) -> bool:
-    """A site axis whose positions have become part of the nodes."""
-    return set(site.dims) <= set(new.dims) and not set(site.dims) & set(met.axis.dims)
+    kept = [a for a in met.activation.axes if a is not met.axis and not (a.dims and absorbed(a))]
+    return replace(met.activation, axes=(*kept, new), via=(), fresh=block)
 
 
 def _role(axis: Axis, role: str = "hidden") -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-
-import torch
+from typing import TYPE_CHECKING
 
 from wsgraph.events.blocks import Learned
-from wsgraph.lowering.builder import GraphBuilder, Nodes
 from wsgraph.lowering.sources import force
-from wsgraph.provenance.axes import Activation, Axis, distinct_rows, restrict
+from wsgraph.provenance.axes import Activation, Axis, broadcast, distinct_in_rows, distinct_rows, restrict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
+    from wsgraph.lowering.builder import GraphBuilder, Nodes
 
 __all__ = ["reduce_activation"]
 
@@ -36,7 +40,7 @@ def reduce_activation(
         axes = _shrink(x.axes, kept, shape)
         return Activation(shape, axes, via=(*x.via, name))
     others = [a for a in x.axes if a.is_nodes and a not in reduced]
-    keys = torch.broadcast_tensors(*[restrict(a.labels, kept) for a in (*reduced, *others)])
+    keys = broadcast([restrict(a.labels, kept) for a in (*reduced, *others)])
     small_dims = sorted({d for a in (*reduced, *others) for d in a.dims if d in kept})
     small = [restrict(k, small_dims) for k in keys]
     ranks, first = distinct_rows(small)
@@ -69,9 +73,9 @@ def _connect(
         width *= labels.shape[d]
     table = labels.permute(*rest, *along).reshape(-1, width)
     if not set(axis.dims) & set(small_dims):
-        graph.learned(table[:1], block, "reduce", via=via)
+        graph.learned(distinct_in_rows(table[:1]), block, "reduce", via=via)
         return
-    graph.learned(table[first], block, "reduce", via=via)
+    graph.learned(distinct_in_rows(table[first]), block, "reduce", via=via)
 
 
 def _shrink(axes: Sequence[Axis], kept: list[int], shape: tuple[int, ...]) -> tuple[Axis, ...]:

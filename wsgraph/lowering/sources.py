@@ -1,18 +1,26 @@
-"""Who feeds a contraction: the neurons along the contracted dimensions of an activation (DESIGN section 4)."""
+"""Who feeds a contraction: the neurons along an activation's contracted dimensions (DESIGN section 4)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from wsgraph.events.blocks import Learned
-from wsgraph.lowering.builder import GraphBuilder, Nodes
-from wsgraph.provenance.axes import Activation, Attention, Axis, distinct_rows, restrict
+from wsgraph.provenance.axes import Activation, Attention, Axis, broadcast, distinct_rows, restrict
 
-__all__ = ["Sources", "find_sources", "force", "link", "position_labels"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wsgraph.lowering.builder import GraphBuilder, Nodes
+
+__all__ = ["Sources", "find_sources", "force", "join_axes", "link", "position_labels"]
+
+
+ROLES = {"query": "q", "key": "k"}
+"""Roles of the neurons that an attention contracts, by the tags of their edges."""
 
 
 @dataclass(eq=False, slots=True)
@@ -85,7 +93,7 @@ def _row_ranks(rows: Tensor) -> tuple[Tensor, Tensor]:
 def _consumed_axis(graph: GraphBuilder, x: Activation, dims: tuple[int, ...]) -> Axis:
     axes = [a for a in x.nodes if set(a.dims) & set(dims)]
     if len(axes) > 1:
-        return _join_pairs(graph, axes, dims)
+        return join_axes(graph, axes)
     if axes:
         return axes[0]
     singles = [a for a in x.nodes if not a.dims]
@@ -139,10 +147,10 @@ def position_labels(graph: GraphBuilder, x: Activation, dims: Sequence[int]) -> 
     return torch.where(rank >= 0, rank + nodes.base, rank).expand(x.shape)
 
 
-def _join_pairs(graph: GraphBuilder, axes: list[Axis], dims: Sequence[int]) -> Axis:
-    """Neurons of several axes vary along the contraction: each combination becomes a node."""
-    every = sorted({d for a in axes for d in a.dims})
-    small = torch.broadcast_tensors(*[restrict(a.labels, every) for a in axes])
+def join_axes(graph: GraphBuilder, axes: Sequence[Axis]) -> Axis:
+    """One axis for several that vary together: each combination of their neurons becomes a node."""
+    dims = sorted({d for a in axes for d in a.dims})
+    small = broadcast([restrict(a.labels, dims) for a in axes])
     rank, first = distinct_rows(small)
     nodes = graph.add_nodes(len(first), role="product")
     for labels in small:
@@ -179,7 +187,8 @@ def _force_axis(graph: GraphBuilder, axis: Axis) -> Axis:
 def link(graph: GraphBuilder, attention: Attention, nodes: Nodes) -> None:
     """Learned edges from an attention's sources, group by group; they tick once, gates do not."""
     for tag, table in attention.sources:
+        if tag in ROLES:
+            graph.mark_role(table, ROLES[tag])
         graph.learned(table, nodes, tag, ticks=1, timed=False)
     for tag, ids in attention.gates:
         graph.learned(ids.unsqueeze(-1), nodes, tag, ticks=0, timed=False)
-

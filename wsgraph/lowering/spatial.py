@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from wsgraph.lowering.builder import GraphBuilder
 from wsgraph.lowering.reduction import reduce_activation
 from wsgraph.provenance.axes import Activation, Axis, Space, arange_along, restrict
+
+if TYPE_CHECKING:
+    from wsgraph.lowering.builder import GraphBuilder
 
 __all__ = ["resample"]
 

@@ -21,7 +21,7 @@ def split_blocks(builder: GraphBuilder) -> None:
         marks[fresh] = names.index(role)
     changed = False
     for block in list(builder.blocks):
-        if block.attrs.get("role") != "hidden":
+        if block.attrs.get("role") not in ("hidden", "sum", "product"):
             continue
         own = marks[block.ids]
         present = torch.unique(own).tolist()
@@ -29,6 +29,8 @@ def split_blocks(builder: GraphBuilder) -> None:
             continue
         if len(present) == 1:
             block.attrs["role"] = names[present[0]]
+            continue
+        if block.attrs["role"] != "hidden":
             continue
         parts = [(names[m] or "hidden", (own == m).nonzero().flatten()) for m in _in_order(own)]
         _split(builder, block, parts)
@@ -45,12 +47,9 @@ def _split(builder: GraphBuilder, block: Nodes, parts: list[tuple[str, Tensor]])
     made: list[Nodes] = []
     for role, rows in parts:
         features = {name: view.select(0, rows) for name, view in block.features.items()}
-        made.append(
-            Nodes(
-                block.number, -1, len(rows), block.t, features, {**block.attrs, "role": role}, block.used,
-                members=block.ids[rows],
-            )  # fmt: skip
-        )
+        attrs = {**block.attrs, "role": role}
+        members = block.ids[rows]
+        made.append(Nodes(block.number, -1, len(rows), block.t, features, attrs, block.used, members))
     at = builder.blocks.index(block)
     builder.blocks[at : at + 1] = made
     edges = []
@@ -83,6 +82,7 @@ def _rows(edge: Edges, dst: Nodes, rows: Tensor) -> Edges:
 
 def _grouped_rows(edge: Edges, dst: Nodes, rows: Tensor) -> Edges:
     groups, per_group, width, m = edge.shape
+    shape: tuple[int, ...]
     wanted = torch.unique(rows // per_group)
     if len(wanted) * per_group == len(rows):
         src = edge.src.view(groups, width)[wanted].reshape(-1)

@@ -1,0 +1,1 @@
+"""Which neuron, position or parameter element is where: labels followed through the model."""

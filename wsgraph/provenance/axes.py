@@ -10,7 +10,6 @@ by running that very operator on them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,8 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from wsgraph.lowering.builder import Nodes
 
 __all__ = [
@@ -26,6 +27,9 @@ __all__ = [
     "Axis",
     "Space",
     "arange_along",
+    "broadcast",
+    "broadcast_shape",
+    "distinct_in_rows",
     "distinct_rows",
     "restrict",
     "varying_dims",
@@ -61,6 +65,16 @@ def restrict(labels: Tensor, dims: Iterable[int]) -> Tensor:
     return labels
 
 
+def broadcast(labels: Sequence[Tensor]) -> list[Tensor]:
+    """The label tensors, expanded to their common shape."""
+    return list(torch.broadcast_tensors(*labels))  # type: ignore[no-untyped-call]  # torch leaves it untyped
+
+
+def broadcast_shape(*shapes: Sequence[int]) -> tuple[int, ...]:
+    """The common shape of operands that torch broadcasts."""
+    return tuple(torch.broadcast_shapes(*(tuple(s) for s in shapes)))  # type: ignore[no-untyped-call]  # likewise
+
+
 def arange_along(shape: Sequence[int], dim: int, start: int = 0) -> Tensor:
     """Labels ``start``, ``start+1``, ... along one dimension, expanded over the others."""
     labels = torch.arange(start, start + shape[dim])
@@ -92,6 +106,12 @@ def distinct_rows(columns: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     rank = torch.empty_like(order)
     rank[order] = torch.arange(n)
     return rank[inverse].view(columns[0].shape), first[order]
+
+
+def distinct_in_rows(table: Tensor) -> Tensor:
+    """Each row without repeats; rows keep equal length, as the groups of one axis do."""
+    rows = [torch.unique(row) for row in table]
+    return torch.stack(rows) if len({len(r) for r in rows}) == 1 else table
 
 
 @dataclass(eq=False, slots=True)
@@ -176,7 +196,9 @@ class Axis:
         """For new logits made of this axis's nodes ``ids`` [n], what they were contracted from."""
         if self.attention is None:
             return None
-        return self.attention.rows(torch.searchsorted(self.ids(), ids.contiguous()).clamp(max=len(self.ids()) - 1))
+        return self.attention.rows(
+            torch.searchsorted(self.ids(), ids.contiguous()).clamp(max=len(self.ids()) - 1)
+        )
 
     def newest(self) -> int:
         """The largest label: tells which of several node axes was made last."""
@@ -184,11 +206,13 @@ class Axis:
 
     def relabel(self, small: Tensor) -> Axis:
         """The same axis with other labels, given as :meth:`small` gives them."""
-        return Axis(small.expand(self.labels.shape), self.space, self.attention, self.pending, self.frozen_dims)
+        return Axis(
+            small.expand(self.labels.shape), self.space, self.attention, self.pending, self.frozen_dims
+        )
 
     def ids(self) -> Tensor:
         """Distinct labels, ascending, without padding."""
-        unique = torch.unique(self.small())
+        unique: Tensor = torch.unique(self.small())
         return unique[unique >= 0]
 
 

@@ -7,19 +7,31 @@ those dimensions are cut down to size 1 first where the operator allows it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
-from wsgraph.ir.graph import Op
 from wsgraph.provenance.axes import Axis, restrict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torch import Tensor
+
+    from wsgraph.ir.graph import Op
 
 __all__ = ["follow"]
 
 _RESHAPES = frozenset(
     f"aten.{name}"
-    for name in ("view", "_unsafe_view", "reshape", "_reshape_alias", "flatten", "unflatten", "view_as", "reshape_as")
+    for name in (
+        "view",
+        "_unsafe_view",
+        "reshape",
+        "_reshape_alias",
+        "flatten",
+        "unflatten",
+        "view_as",
+        "reshape_as",
+    )
 )
 _ONE_DIM = frozenset({"aten.slice", "aten.narrow", "aten.index_select", "aten.repeat_interleave"})
 _SEVERAL_DIMS = frozenset({"aten.roll", "aten.flip"})
@@ -63,7 +75,9 @@ def _touched(op: Op, rank: int) -> set[int] | None:
     return None
 
 
-def _reshape(labels: Tensor, dims: tuple[int, ...], shape: tuple[int, ...], target: tuple[int, ...]) -> Tensor:
+def _reshape(
+    labels: Tensor, dims: tuple[int, ...], shape: tuple[int, ...], target: tuple[int, ...]
+) -> Tensor:
     if 0 in shape or not shape or not target:
         return labels.reshape(target)
     before, after = list(shape), list(target)
@@ -81,7 +95,8 @@ def _groups(shape: tuple[int, ...], target: tuple[int, ...]) -> Iterator[tuple[l
     """Smallest runs of dimensions with equal numbers of elements on both sides."""
     i, j = 0, 0
     while i < len(shape) or j < len(target):
-        old, new = [], []
+        old: list[int] = []
+        new: list[int] = []
         a = b = 1
         while not (old or new) or a != b:
             if (a <= b and i < len(shape)) or j >= len(target):

@@ -6,13 +6,15 @@ None of them has a rule of its own: each is run on the labels, or on a parameter
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from wsgraph.ir.graph import Op, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["IDENTITIES", "MOVEMENTS", "SHAPE_FROM_SECOND", "mover"]
 
@@ -50,7 +52,9 @@ _AS_RESHAPE = frozenset({"aten.view", "aten._unsafe_view", "aten.reshape", "aten
 _PADDING = frozenset({"aten.pad", "aten.constant_pad_nd"})
 
 
-def mover(op: Op, position: int, constant: Callable[[Value], Tensor | None], padding: int = -1) -> Callable[[Tensor], Any]:
+def mover(
+    op: Op, position: int, constant: Callable[[Value], Tensor | None], padding: int = -1
+) -> Callable[[Tensor], Any]:
     """A function that does to a label tensor what the operator does to its first argument.
 
     Args:

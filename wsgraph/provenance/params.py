@@ -6,14 +6,16 @@ operator on a meta tensor. Where no strides fit, the operator is run on the flat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from wsgraph.ir.graph import Op, Value, ValueKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["Constant", "ParamValue", "as_strides"]
 

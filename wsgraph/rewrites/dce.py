@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from wsgraph.ir.graph import Graph, Op, Value
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wsgraph.ir.graph import Graph, Op, Value
 
 __all__ = ["remove_dead_code"]
 

@@ -14,7 +14,6 @@ from wsgraph.provenance.moves import IDENTITIES
 
 __all__ = ["functionalize"]
 
-_aten = torch.ops.aten
 _REORDERING = frozenset({"aten.permute", "aten.transpose", "aten.t", "aten.movedim", "aten.swapaxes"})
 """Whole views whose elements come in another order; all other whole views are undone by a reshape."""
 
@@ -174,16 +173,19 @@ def _substitute(tree: Any, renamed: dict[Value, Value]) -> Any:
 
 
 def _inverse(write: Op, step: _Step, new: Value, base: Value) -> Op:
+    """The operator that gives the whole tensor back, the written part in its place."""
     arguments = step.op.arguments
-    if step.op.key == "aten.slice":
-        extra = (arguments["dim"], arguments["start"], arguments["end"], arguments["step"])
-        return Op("aten.slice_scatter", _aten.slice_scatter.default, (step.base, new, *extra), {}, [base], write.scope)
-    if step.op.key == "aten.select":
-        extra = (arguments["dim"], arguments["index"])
-        return Op("aten.select_scatter", _aten.select_scatter.default, (step.base, new, *extra), {}, [base], write.scope)
-    if math.prod(new.shape) == math.prod(base.shape) and step.op.key not in _REORDERING:
-        return Op("aten.reshape", _aten.reshape.default, (new, list(base.shape)), {}, [base], write.scope)
-    raise UnsupportedOperatorError(
-        f"{write!r} writes in place into a part of a tensor taken by {step.op.key!r}",
-        remedy="write into slices or selections, or build the tensor with torch.cat",
-    )
+    args: tuple[Any, ...]
+    if step.op.key in ("aten.slice", "aten.select"):
+        name = "slice_scatter" if step.op.key == "aten.slice" else "select_scatter"
+        where = [n for n in ("dim", "start", "end", "step", "index") if n in arguments]
+        args = (step.base, new, *(arguments[n] for n in where))
+    elif math.prod(new.shape) == math.prod(base.shape) and step.op.key not in _REORDERING:
+        name, args = "reshape", (new, list(base.shape))
+    else:
+        raise UnsupportedOperatorError(
+            f"{write!r} writes in place into a part of a tensor taken by {step.op.key!r}",
+            remedy="write into slices or selections, or build the tensor with torch.cat",
+        )
+    target = getattr(torch.ops.aten, name).default
+    return Op(f"aten.{name}", target, args, {}, [base], write.scope)

@@ -163,6 +163,8 @@ def check_feature(bench: Bench, op: Op, view: ParamView, row: int, node: int) ->
     if not _any(targets):
         raise LookupError(f"{op!r} gives no value of the node")
     elements = view_elements(view, (row,), bench.assembled.indices)
+    if bool((elements < 0).all()):
+        return None  # a structural zero, such as the keys' part of a bias that only queries and values have
     changed = _changes(bench, op, bench.inputs(op), silenced(bench, view.name, elements, 3.0))
     if not any(bool((c & t).any()) for c, t in zip(changed, targets, strict=True)):
         return "the node's parameter does not change it"

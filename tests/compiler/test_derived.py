@@ -1,0 +1,85 @@
+"""Weights that the model computes are folded into derived tensors that name their sources."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F  # noqa: N812  torch's own convention
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
+
+import wsgraph
+from tests.compiler.nets import Net, edges, param
+
+Prove = Callable[..., wsgraph.EventStream]
+
+
+def feature_of(stream: wsgraph.EventStream, edge: int) -> Tensor:
+    return stream.feature(stream.edge_blocks[edge].feature)  # type: ignore[arg-type]  # a parameter view
+
+
+def test_weight_norm(prove: Prove) -> None:
+    model = nn.Sequential(weight_norm(nn.Linear(3, 4)), nn.ReLU(), nn.Linear(4, 2))
+    stream = prove(model, "1x3")
+    derived = next(iter(stream.structure.derived.values()))
+    assert set(derived.sources) == {
+        "0.parametrizations.weight.original0",
+        "0.parametrizations.weight.original1",
+    }
+    assert torch.allclose(feature_of(stream, 0).squeeze(-1), model[0].weight.detach())
+    assert stream.ledger().total("derived") == 4 + 12
+
+
+def test_another_checkpoint_gives_another_derived_weight(prove: Prove) -> None:
+    model, other = (nn.Sequential(weight_norm(nn.Linear(3, 4))) for _ in range(2))
+    stream = prove(model, "1x3").bind(other.state_dict())
+    assert torch.allclose(feature_of(stream, 0).squeeze(-1), other[0].weight.detach())
+
+
+def test_spectral_norm_in_evaluation_mode(prove: Prove) -> None:
+    model = nn.Sequential(spectral_norm(nn.Linear(3, 4)), nn.Linear(4, 2)).eval()
+    assert torch.allclose(feature_of(prove(model, "1x3"), 0).squeeze(-1), model[0].weight.detach())
+
+
+class Standardised(nn.Conv2d):
+    """Weight standardisation, as big-transfer ResNets have it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean, std = self.weight.mean((1, 2, 3), keepdim=True), self.weight.std((1, 2, 3), keepdim=True)
+        weight = (self.weight - mean) / (std + 1e-5)
+        return F.conv2d(x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+def test_weight_standardisation(prove: Prove) -> None:
+    stream = prove(nn.Sequential(Standardised(3, 4, 3), nn.ReLU(), Standardised(4, 4, 3, groups=2)), "1x3x8x8")
+    assert [e.pattern for e in stream.edge_blocks] == ["dense", "grouped"]
+    first = feature_of(stream, 0)
+    assert torch.allclose(first.flatten(1).mean(1), torch.zeros(4), atol=1e-5)
+    assert torch.allclose(first.flatten(1).std(1), torch.ones(4), atol=1e-3)
+
+
+def test_standardisation_through_batch_norm_reads_no_statistics(prove: Prove) -> None:
+    def forward(s: Net, x: Tensor) -> Tensor:
+        flat = s.w.reshape(1, 4, -1)
+        weight = F.batch_norm(flat, None, None, weight=s.g, training=True, momentum=0.0, eps=1e-6)
+        return F.conv2d(x, weight.reshape_as(s.w))
+
+    stream = prove(Net(forward, w=param(4, 3, 3, 3), g=param(4)), "1x3x6x6")
+    assert stream.ledger().total("derived") == 108 + 4
+
+
+def test_a_weight_that_is_a_product(prove: Prove) -> None:
+    stream = prove(Net(lambda s, x: F.linear(x, s.b @ s.a), a=param(2, 4), b=param(5, 2)), "1x4")
+    assert edges(stream) == ["n0 -> n1 dense 5x4x1 __wsgraph__.derived.0"]
+
+
+def test_a_part_of_a_computed_weight(prove: Prove) -> None:
+    stream = prove(Net(lambda s, x: F.linear(x, (s.w * 2)[1:4]), w=param(5, 4)), "1x4")
+    assert stream.edge_blocks[0].shape == (3, 4, 1)
+
+
+def test_slices_and_transposes_of_a_weight_are_views(prove: Prove) -> None:
+    model = Net(lambda s, x: F.linear(F.linear(x, s.w[:4]), s.w[4:].t()), w=param(8, 4))
+    stream = prove(model, "1x4")
+    assert stream.structure.derived == {}
+    assert edges(stream) == ["n0 -> n1 dense 4x4x1 w", "n1 -> n2 dense 4x4x1 w"]
+    assert stream.ledger().total("lowered") == 32

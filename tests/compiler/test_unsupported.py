@@ -1,0 +1,63 @@
+"""An operator that nobody lowers: an error that names it, or an opaque block that the ledger shows."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import wsgraph
+from wsgraph.errors import UnsupportedOperatorError
+from wsgraph.testing import assert_ledger
+
+
+@torch.library.custom_op("wsgraph_unknown::layer", mutates_args=())
+def unknown(input: Tensor, weight: Tensor) -> Tensor:  # noqa: A002  torch's name
+    return input @ weight.t()
+
+
+@unknown.register_fake
+def _(input: Tensor, weight: Tensor) -> Tensor:  # noqa: A002  torch's name
+    return input.new_empty(*input.shape[:-1], weight.shape[0])
+
+
+class Unknown(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return unknown(x, self.weight)
+
+
+def model() -> nn.Module:
+    return nn.Sequential(nn.Linear(3, 5), nn.Sequential(nn.ReLU(), Unknown()), nn.Linear(4, 2))
+
+
+def test_the_error_names_operator_and_place_and_shows_a_plugin() -> None:
+    with pytest.raises(UnsupportedOperatorError) as caught:
+        wsgraph.compile(model(), "1x3")
+    assert "'wsgraph_unknown.layer'" in caught.value.message
+    assert "at 1.1" in caught.value.message
+    assert "def lower_wsgraph_unknown_layer(op, graph):" in caught.value.remedy
+    assert "--unsupported opaque" in caught.value.remedy
+
+
+def test_opaque_on_request() -> None:
+    stream = assert_ledger(model(), "1x3", options=wsgraph.CompileOptions(unsupported="opaque"))
+    ledger = stream.ledger()
+    assert ledger.total("opaque") == 20
+    assert ledger.total("lowered") == 15 + 5 + 8 + 2
+    opaque = [n for n in stream.node_blocks if n.attrs.get("opaque")]
+    assert 4 in [n.size for n in opaque]
+
+
+def test_a_built_in_operator_without_a_lowering() -> None:
+    class Cross(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w = nn.Parameter(torch.randn(1, 3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.linalg.cross(x, self.w)
+
+    with pytest.raises(UnsupportedOperatorError, match="aten.linalg_cross"):
+        wsgraph.compile(Cross(), "1x3")
