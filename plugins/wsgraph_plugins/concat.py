@@ -145,10 +145,8 @@ def _widen(x: Activation, dim: int, size: int) -> Activation:
 
 def _new_sites(parts: list[Activation], dim: int, shape: tuple[int, ...]) -> tuple[Axis, ...]:
     axes = [] if shape[dim] == 1 else [Axis(arange_along(shape, dim), Space(shape[dim]))]
-    for site in parts[0].sites if parts else ():
-        if dim not in site.dims:
-            axes.append(site.with_labels(restrict(site.labels, site.dims).expand(shape)))
-    return tuple(axes)
+    kept = [s for s in (parts[0].sites if parts else ()) if dim not in s.dims]
+    return (*axes, *(s.with_labels(s.small().expand(shape)) for s in kept))
 
 
 def lower_scatter(op: Operation, graph: LoweringGraph) -> Activation:

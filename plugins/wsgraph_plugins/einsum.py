@@ -22,7 +22,7 @@ def lower_einsum(op: Operation, graph: LoweringGraph) -> Activation:
     names, out = parse_equation(op.argument("equation"), [len(v.shape) for v in operands])
     if len(operands) > 2 or any(len(set(n)) != len(n) for n in names):
         raise UnsupportedOperatorError(
-            f"{op!r}: einsum {op.argument('equation')!r} has {len(operands)} operands or repeats a letter in one",
+            f"{op!r}: einsum {op.argument('equation')!r} has {len(operands)} operands, or repeats a letter",
             remedy="write it as products of two operands",
         )
     if len(operands) == 1:

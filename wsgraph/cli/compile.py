@@ -89,9 +89,10 @@ def _write_stream(
     with out.working(f"compiling {model}"):
         stream = wsgraph.compile(model, **arguments)
         stream.save(target.path, weights=weights)
-    print_report(stream, out)
+    report = describe(stream)
+    print_report(stream, report, out)
     out.line(f"written to {target.path}" + ("" if weights else f", without weights: they stay in {model}"))
-    out.result({"model": model, "written": str(target.path), **describe(stream)})
+    out.result({"model": model, "written": str(target.path), **report})
 
 
 def _write_text(

@@ -23,5 +23,6 @@ def inspect_command(
     """Show a compiled file: its timeline, the ledger's totals, the fingerprint and where it came from."""
     out = Output(as_json=as_json)
     stream = wsgraph.load(file)
-    print_report(stream, out)
-    out.result({"file": str(file), **describe(stream)})
+    report = describe(stream)
+    print_report(stream, report, out)
+    out.result({"file": str(file), **report})

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from wsgraph.cli.timeline import COLUMNS, timeline
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wsgraph.cli.output import Output
     from wsgraph.events.stream import EventStream
 
@@ -27,37 +29,38 @@ def describe(stream: EventStream) -> dict[str, Any]:
         "edges": stream.num_edges,
         "timeline": [step.to_dict() for step in timeline(stream)],
         "ledger": stream.ledger().to_dict(),
-        "nonfinite": _nonfinite(stream),
+        "nonfinite": stream.nonfinite() if stream.weights is not None else {},
     }
 
 
-def print_report(stream: EventStream, out: Output) -> None:
-    """The report for people: where it came from, the timeline, the ledger's totals, what is not finite."""
-    meta = stream.structure.meta
-    out.line(f"origin       {meta.get('origin', '')}")
-    out.line(f"frontend     {meta.get('frontend', '')}")
-    for given in _texts(meta.get("inputs", ())):
+def print_report(stream: EventStream, report: Mapping[str, Any], out: Output) -> None:
+    """The report for people: where it came from, the timeline, the ledger's totals, what is not finite.
+
+    Args:
+        stream: the stream.
+        report: what :func:`describe` says about it; counting what is not finite reads all weights.
+        out: where to print.
+    """
+    out.line(f"origin       {report['origin']}")
+    out.line(f"frontend     {report['frontend']}")
+    for given in report["inputs"]:
         out.line(f"input        {given}")
-    for note in _texts(meta.get("notes", ())):
+    for note in report["notes"]:
         out.line(f"note         {note}")
-    out.line(f"fingerprint  {stream.fingerprint}")
+    out.line(f"fingerprint  {report['fingerprint']}")
     out.line()
     out.table(COLUMNS, [step.cells() for step in timeline(stream)])
     out.line()
     out.line(
-        f"{stream.num_timestamps:,} timestamps, {stream.num_nodes:,} nodes, {stream.num_edges:,} edges "
+        f"{report['timestamps']:,} timestamps, {report['nodes']:,} nodes, {report['edges']:,} edges "
         "(parallel ones counted)"
     )
     out.line()
     out.line("ledger: every element accounted for once")
     out.line(str(stream.ledger()))
-    for name, count in _nonfinite(stream).items():
+    for name, count in report["nonfinite"].items():
         out.line(f"warning: {name} has {count:,} elements that are NaN or infinite")
 
 
 def _texts(notes: object) -> list[str]:
     return [str(note) for note in notes] if isinstance(notes, tuple | list) else [str(notes)]
-
-
-def _nonfinite(stream: EventStream) -> dict[str, int]:
-    return stream.nonfinite() if stream.weights is not None else {}

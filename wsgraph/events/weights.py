@@ -80,7 +80,16 @@ def count_nonfinite(tensor: Tensor) -> int:
     flat = tensor.detach().reshape(-1)
     for start in range(0, flat.numel(), _CHUNK):
         chunk = flat[start : start + _CHUNK]
-        # torch has no isfinite for its eight-bit floats.
+        # torch computes little with its eight-bit floats.
         wide = chunk.float() if chunk.dtype.itemsize == 1 else chunk
-        count += chunk.numel() - int(torch.isfinite(wide).count_nonzero())
+        if not _is_finite(wide):
+            count += chunk.numel() - int(torch.isfinite(wide).count_nonzero())
     return count
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    """Whether the extremes are finite: several times faster than a count, for nearly all tensors are."""
+    if tensor.is_complex():
+        return False  # complex numbers have no order, so they are counted
+    least, greatest = torch.aminmax(tensor)  # NaN if any element is
+    return bool(torch.isfinite(least) and torch.isfinite(greatest))

@@ -48,11 +48,9 @@ def print_graph(graph: Graph) -> str:
     """The whole graph as text; ``@name`` is a parameter or buffer, ``%name`` a value."""
     head = ", ".join(f"{v!r}: {type_text(v)}" for v in graph.inputs)
     lines = [f"graph({head}) {{"]
-    for value in graph.tensors.values():
-        if value.kind is not ValueKind.CONSTANT:
-            lines.append(f"  {value!r} : {value.kind} {type_text(value)}")
-    for name, canonical in graph.ties.items():
-        lines.append(f"  @{name} : tied to @{canonical}")
+    named = [v for v in graph.tensors.values() if v.kind is not ValueKind.CONSTANT]
+    lines.extend(f"  {v!r} : {v.kind} {type_text(v)}" for v in named)
+    lines.extend(f"  @{name} : tied to @{canonical}" for name, canonical in graph.ties.items())
     lines.extend(_line(op) for op in graph.ops)
     lines.append(f"  return {', '.join(repr(v) for v in graph.outputs)}")
     lines.append("}")

@@ -137,7 +137,7 @@ class GraphBuilder:
         self._next += size
         return nodes
 
-    def add_edge_block(
+    def add_edge_block(  # noqa: PLR0913  an edge block is just these facts, half of them with defaults
         self,
         src: Tensor,
         dst: Nodes,

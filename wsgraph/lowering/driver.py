@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from wsgraph.errors import LoweringError, UnsupportedOperatorError
+from wsgraph.errors import LoweringError
 from wsgraph.ir.constants import ConstantPool
 from wsgraph.ir.graph import Graph, Op, Value, ValueKind
 from wsgraph.lowering.derive import Deriver
@@ -19,6 +19,7 @@ from wsgraph.lowering.opaque import lower_opaque
 from wsgraph.lowering.operation import Operation, State
 from wsgraph.lowering.origins import Origins
 from wsgraph.lowering.sources import force
+from wsgraph.lowering.unsupported import unsupported
 from wsgraph.provenance.axes import Activation, Axis
 from wsgraph.provenance.moves import IDENTITIES, MOVEMENTS, mover
 from wsgraph.provenance.params import Constant, ParamValue
@@ -58,8 +59,10 @@ class Lowered:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Run torch on one thread for a while: label tensors are small, and waking a second thread for each
-    of thousands of operators costs more than it gives (ten times as much on a busy machine).
+    """Run torch on one thread for a while.
+
+    Label tensors are small: waking a second thread for each of thousands of operators costs more than it
+    gives, ten times as much on a busy machine.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -151,7 +154,9 @@ def _lower_op(lowered: Lowered, op: Op, registry: Registry, constants: ConstantP
     if not moved:
         _record_reads(lowered, states)
     if function is None:
-        return _unsupported(lowered, op, states)
+        if lowered.builder.options.unsupported == "opaque":
+            return lower_opaque(lowered.builder, op, states)
+        raise unsupported(op, with_parameters=any(_is_parameter(s) for s in states))
     result = function(Operation(op, lowered.states, lowered.builder, constants), lowered.builder)
     results = list(result) if isinstance(result, tuple | list) else [result]
     _check_results(op, results)
@@ -218,29 +223,6 @@ def _record_reads(lowered: Lowered, states: list[State]) -> None:
         if isinstance(state, ParamValue):
             for piece in lowered.origins.pieces(state):
                 lowered.reads.setdefault(piece.name, []).append(piece)
-
-
-def _unsupported(lowered: Lowered, op: Op, states: list[State]) -> list[State]:
-    with_parameters = any(_is_parameter(s) for s in states)
-    if lowered.builder.options.unsupported == "opaque":
-        return lower_opaque(lowered.builder, op, states)
-    shapes = [list(v.shape) for v in op.inputs()]
-    what = "with parameters" if with_parameters else "between neurons"
-    name = op.key.replace(".", "_")
-    raise UnsupportedOperatorError(
-        f"no plugin lowers the operator {op.key!r} {what}, at {op.scope or 'the top level'} (inputs {shapes})",
-        remedy="write one, or pass --unsupported opaque. A plugin is a module like this, named in the "
-        "entry-point group 'wsgraph' (wsgraph plugins new NAME writes one):\n\n"
-        "    import wsgraph\n"
-        f"    def lower_{name}(op, graph):\n"
-        '        x, weight = op.activation("input"), op.param("weight")\n'
-        '        nodes = graph.add_nodes(weight.shape[0], bias=op.param("bias"))\n'
-        "        sources = graph.sources(x, dim=-1)\n"
-        "        graph.add_edges(sources, nodes, weight)\n"
-        "        return graph.output(sources, nodes, dim=-1)\n"
-        "    @wsgraph.hookimpl\n"
-        f'    def wsgraph_register_lowerings(register): register("{op.key}", lower_{name})',
-    )
 
 
 def _finish_outputs(lowered: Lowered) -> None:

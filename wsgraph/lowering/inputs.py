@@ -83,7 +83,7 @@ def _last(_op: Op, value: Value) -> set[int]:
 
 
 def _of_product(op: Op, value: Value) -> set[int]:
-    """The left operand of a matrix product is contracted over its last dimension, the right one over the one before."""
+    """A matrix product contracts its left operand's last dimension, its right operand's last but one."""
     on_the_left = op.inputs()[0] is value or len(value.shape) == 1
     return {len(value.shape) - (1 if on_the_left else 2)}
 

@@ -106,7 +106,7 @@ def contract_named(
     n_shared, n_new = (math.prod(sizes[c] for c in part) for part in (shared, new))
     laid = weight.apply(lambda t: t.permute([b.index(c) for c in order])).reshape(n_shared, n_new, -1, 1)
     dst, part = _layer(graph, sources, laid, a, shared, sizes)
-    return _result(sources, dst, part, a, shared, new, out, sizes)
+    return _result(sources, dst, part, a, new, out, sizes)
 
 
 def _product(graph: GraphBuilder, x: Activation, a: str, weight: ParamValue, b: str, out: str) -> Activation:
@@ -155,7 +155,6 @@ def _result(
     dst: Nodes,
     part: Tensor,
     a: str,
-    shared: list[str],
     new: list[str],
     out: str,
     sizes: Mapping[str, int],
