@@ -1,7 +1,7 @@
 """Small networks written as functions, and a stream's blocks as short lines of text."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,10 @@ from wsgraph.events.text import feature_text, node_view_text
 
 class Net(nn.Module):
     """A module whose forward is ``function(self, *inputs)``; keyword arguments are its parts."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, function: Callable[..., Any], **parts: nn.Module | nn.Parameter) -> None:
         super().__init__()

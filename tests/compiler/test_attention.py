@@ -1,6 +1,7 @@
 """Attention in every way that models write it: q, k, v; z; output, three timestamps (App. F.2)."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -29,51 +30,51 @@ def sdpa(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return merge(F.scaled_dot_product_attention(q, k, v))
 
 
-def separate(s: Net, x: Tensor) -> Tensor:
+def separate(s: Net, x: Tensor) -> Any:
     return s.o(sdpa(heads(s.q(x), 2), heads(s.k(x), 2), heads(s.v(x), 2)))
 
 
-def written_out(s: Net, x: Tensor) -> Tensor:
+def written_out(s: Net, x: Tensor) -> Any:
     q, k, v = (heads(m(x), 2) for m in (s.q, s.k, s.v))
     return s.o(merge((q @ k.transpose(-1, -2) / 2).softmax(-1) @ v))
 
 
-def einsums(s: Net, x: Tensor) -> Tensor:
+def einsums(s: Net, x: Tensor) -> Any:
     q, k, v = (m(x).view(1, 5, 2, 4) for m in (s.q, s.k, s.v))
     weights = torch.einsum("bihd,bjhd->bhij", q, k).softmax(-1)
     return s.o(torch.einsum("bhij,bjhd->bihd", weights, v).flatten(2))
 
 
-def linear_attention(s: Net, x: Tensor) -> Tensor:
+def linear_attention(s: Net, x: Tensor) -> Any:
     q, k, v = (heads(m(x), 2) for m in (s.q, s.k, s.v))
     return s.o(merge(q.softmax(-1) @ (k.softmax(-2).transpose(-1, -2) @ v)))
 
 
-def batched_heads(s: Net, x: Tensor) -> Tensor:
+def batched_heads(s: Net, x: Tensor) -> Any:
     q, k, v = (heads(m(x), 2).reshape(2, 5, 4) for m in (s.q, s.k, s.v))
     return s.o(merge((torch.bmm(q, k.mT).softmax(-1) @ v).view(1, 2, 5, 4)))
 
 
-def fused(s: Net, x: Tensor) -> Tensor:
+def fused(s: Net, x: Tensor) -> Any:
     q, k, v = s.w(x).reshape(1, 5, 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
     return s.o(sdpa(q, k, v))
 
 
-def fused_chunks(s: Net, x: Tensor) -> Tensor:
+def fused_chunks(s: Net, x: Tensor) -> Any:
     return s.o(sdpa(*(heads(t, 2) for t in s.w(x).chunk(3, -1))))
 
 
-def fused_by_head(s: Net, x: Tensor) -> Tensor:
+def fused_by_head(s: Net, x: Tensor) -> Any:
     """GPT-NeoX keeps q, k and v of one head next to each other."""
     return s.o(sdpa(*s.w(x).view(1, 5, 2, 12).transpose(1, 2).chunk(3, -1)))
 
 
-def sliced_weights(s: Net, x: Tensor) -> Tensor:
+def sliced_weights(s: Net, x: Tensor) -> Any:
     parts = [F.linear(x, s.w.weight[i : i + 8], s.w.bias[i : i + 8]) for i in (0, 8, 16)]
     return s.o(sdpa(*(heads(t, 2) for t in parts)))
 
 
-def bias_without_keys(s: Net, x: Tensor) -> Tensor:
+def bias_without_keys(s: Net, x: Tensor) -> Any:
     bias = torch.cat([s.qb, torch.zeros(8), s.vb])
     return s.o(sdpa(*(heads(t, 2) for t in F.linear(x, s.w.weight, bias).chunk(3, -1))))
 
@@ -129,16 +130,16 @@ def _grouped(s: Net, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return heads(s.q(x), 4), heads(s.k(x), 2), heads(s.v(x), 2)
 
 
-def repeated(s: Net, x: Tensor) -> Tensor:
+def repeated(s: Net, x: Tensor) -> Any:
     q, k, v = _grouped(s, x)
     return s.o(sdpa(q, k.repeat_interleave(2, 1), v.repeat_interleave(2, 1)))
 
 
-def flagged(s: Net, x: Tensor) -> Tensor:
+def flagged(s: Net, x: Tensor) -> Any:
     return s.o(merge(F.scaled_dot_product_attention(*_grouped(s, x), enable_gqa=True)))
 
 
-def expanded(s: Net, x: Tensor) -> Tensor:
+def expanded(s: Net, x: Tensor) -> Any:
     q, k, v = _grouped(s, x)
     k, v = (t[:, :, None].expand(1, 2, 2, 5, 2).reshape(1, 4, 5, 2) for t in (k, v))
     return s.o(sdpa(q, k, v))
@@ -162,14 +163,14 @@ def test_diagonal_values(prove: Prove) -> None:
 
 
 def _logits(change: Callable[[Net, Tensor], Tensor]) -> Callable[[Net, Tensor], Tensor]:
-    def forward(s: Net, x: Tensor) -> Tensor:
+    def forward(s: Net, x: Tensor) -> Any:
         q, k, v = (heads(m(x), 2) for m in (s.q, s.k, s.v))
         return s.o(merge(change(s, q @ k.transpose(-1, -2)).softmax(-1) @ v))
 
     return forward
 
 
-def _indexed_table(s: Net, a: Tensor) -> Tensor:
+def _indexed_table(s: Net, a: Tensor) -> Any:
     distance = torch.arange(5)[:, None] - torch.arange(5)[None] + 4
     return a + s.p[distance.view(-1)].view(5, 5, 2).permute(2, 0, 1)
 
@@ -196,7 +197,7 @@ def test_parameters_on_logits_get_a_node_a_head(
 
 
 def test_talking_heads(prove: Prove) -> None:
-    def forward(s: Net, x: Tensor) -> Tensor:
+    def forward(s: Net, x: Tensor) -> Any:
         q, k, v = (heads(m(x), 2) for m in (s.q, s.k, s.v))
         a = s.a((q @ k.transpose(-1, -2)).permute(0, 2, 3, 1)).softmax(2)
         return s.o(merge(s.b(a).permute(0, 3, 1, 2) @ v))
@@ -208,7 +209,7 @@ def test_talking_heads(prove: Prove) -> None:
 
 
 def test_norms_of_queries_and_keys_are_shared_by_heads(prove: Prove) -> None:
-    def forward(s: Net, x: Tensor) -> Tensor:
+    def forward(s: Net, x: Tensor) -> Any:
         q, k, v = (heads(m(x), 2) for m in (s.q, s.k, s.v))
         return s.o(sdpa(s.n(q), s.m(k), v))
 
@@ -224,7 +225,7 @@ def test_rotary_embeddings_pair_dimensions_of_one_head(prove: Prove) -> None:
     def rotate(t: Tensor) -> Tensor:
         return t * cos + torch.cat([-t[..., 2:], t[..., :2]], -1) * sin
 
-    def forward(s: Net, x: Tensor) -> Tensor:
+    def forward(s: Net, x: Tensor) -> Any:
         q, k, v = (heads(m(x), 2) for m in (s.q, s.k, s.v))
         return s.o(sdpa(rotate(q), rotate(k), v))
 

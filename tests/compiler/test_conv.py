@@ -64,7 +64,9 @@ def test_channel_last_flatten_agrees_with_channel_first(prove: Prove) -> None:
 
 
 def test_padding_before_flatten_is_no_neuron_of_the_layer(prove: Prove) -> None:
-    model = Net(lambda s, x: s.l(F.pad(s.c(x), (1, 1)).flatten(1)), c=nn.Conv2d(3, 4, 3), l=nn.Linear(4 * 4 * 6, 5))
+    model = Net(
+        lambda s, x: s.l(F.pad(s.c(x), (1, 1)).flatten(1)), c=nn.Conv2d(3, 4, 3), l=nn.Linear(4 * 4 * 6, 5)
+    )
     prove(model, "1x3x6x6")
 
 
@@ -82,7 +84,9 @@ def test_global_pooling_leaves_one_edge_a_pair(prove: Prove) -> None:
 
 
 def test_unfolded_patches_are_a_convolution(prove: Prove) -> None:
-    model = Net(lambda s, x: s.o(F.unfold(s.c(x), 2).transpose(1, 2)), c=nn.Conv2d(3, 4, 1), o=nn.Linear(16, 2))
+    model = Net(
+        lambda s, x: s.o(F.unfold(s.c(x), 2).transpose(1, 2)), c=nn.Conv2d(3, 4, 1), o=nn.Linear(16, 2)
+    )
     assert edges(prove(model, "1x3x4x4"))[1] == "n1 -> n2 dense 2x4x4 o.weight"
 
 

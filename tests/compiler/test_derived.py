@@ -1,6 +1,7 @@
 """Weights that the model computes are folded into derived tensors that name their sources."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
@@ -50,7 +51,9 @@ class Standardised(nn.Conv2d):
 
 
 def test_weight_standardisation(prove: Prove) -> None:
-    stream = prove(nn.Sequential(Standardised(3, 4, 3), nn.ReLU(), Standardised(4, 4, 3, groups=2)), "1x3x8x8")
+    stream = prove(
+        nn.Sequential(Standardised(3, 4, 3), nn.ReLU(), Standardised(4, 4, 3, groups=2)), "1x3x8x8"
+    )
     assert [e.pattern for e in stream.edge_blocks] == ["dense", "grouped"]
     first = feature_of(stream, 0)
     assert torch.allclose(first.flatten(1).mean(1), torch.zeros(4), atol=1e-5)
@@ -58,7 +61,7 @@ def test_weight_standardisation(prove: Prove) -> None:
 
 
 def test_standardisation_through_batch_norm_reads_no_statistics(prove: Prove) -> None:
-    def forward(s: Net, x: Tensor) -> Tensor:
+    def forward(s: Net, x: Tensor) -> Any:
         flat = s.w.reshape(1, 4, -1)
         weight = F.batch_norm(flat, None, None, weight=s.g, training=True, momentum=0.0, eps=1e-6)
         return F.conv2d(x, weight.reshape_as(s.w))

@@ -1,6 +1,7 @@
 """Gates, per-neuron scales, scalars, and sums over neurons."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -14,16 +15,29 @@ Prove = Callable[..., wsgraph.EventStream]
 
 
 def test_squeeze_and_excitation(prove: Prove) -> None:
-    def forward(s: Net, x: Tensor) -> Tensor:
+    def forward(s: Net, x: Tensor) -> Any:
         x = s.i(x)
         gate = torch.sigmoid(s.b(F.relu(s.a(F.adaptive_avg_pool2d(x, 1)))))
         return s.o(x * gate)
 
-    parts = {"i": nn.Conv2d(3, 8, 3), "a": nn.Conv2d(8, 2, 1), "b": nn.Conv2d(2, 8, 1), "o": nn.Conv2d(8, 2, 1)}
+    parts = {
+        "i": nn.Conv2d(3, 8, 3),
+        "a": nn.Conv2d(8, 2, 1),
+        "b": nn.Conv2d(2, 8, 1),
+        "o": nn.Conv2d(8, 2, 1),
+    }
     stream = prove(Net(forward, **parts), "1x3x6x6")
     assert nodes(stream)[4] == "n4 t3 product 8"
-    assert edges(stream)[3:5] == ["n1 -> n4 one_to_one 8x1 learned gate", "n3 -> n4 one_to_one 8x1 learned gate"]
+    assert edges(stream)[3:5] == [
+        "n1 -> n4 one_to_one 8x1 learned gate",
+        "n3 -> n4 one_to_one 8x1 learned gate",
+    ]
     assert stream.num_timestamps == 4
+
+
+def _halves(s: Net, x: Tensor) -> Any:
+    h = s.a(x)
+    return s.o(h[:, :3] * h[:, 3:].sigmoid())
 
 
 @pytest.mark.parametrize(
@@ -32,7 +46,7 @@ def test_squeeze_and_excitation(prove: Prove) -> None:
         (lambda s, x: s.o(F.glu(s.a(x))), 3, ["n1[0:3]", "n1[3:6]"]),
         (lambda s, x: s.o(F.silu(s.a(x)) * s.b(x)), 6, ["n1", "n2"]),
         (lambda s, x: s.o(s.a(x) * torch.sigmoid(s.b(x))), 6, ["n1", "n2"]),
-        (lambda s, x: s.o((lambda h: h[:, :3] * h[:, 3:].sigmoid())(s.a(x))), 3, ["n1[0:3]", "n1[3:6]"]),
+        (_halves, 3, ["n1[0:3]", "n1[3:6]"]),
     ],
     ids=["glu", "swiglu", "sigmoid", "halves"],
 )
@@ -44,7 +58,11 @@ def test_gated_units(prove: Prove, forward: Callable[..., Tensor], width: int, g
 
 
 def test_a_neuron_times_its_own_sigmoid_is_an_activation(prove: Prove) -> None:
-    model = Net(lambda s, x: s.o((lambda h: h * h.sigmoid())(s.a(x))), a=nn.Linear(3, 3), o=nn.Linear(3, 2))
+    def forward(s: Net, x: Tensor) -> Any:
+        h = s.a(x)
+        return s.o(h * h.sigmoid())
+
+    model = Net(forward, a=nn.Linear(3, 3), o=nn.Linear(3, 2))
     assert len(nodes(prove(model, "1x3"))) == 3
 
 
@@ -83,12 +101,14 @@ def test_prelu(prove: Prove, slopes: int) -> None:
 
 
 def test_a_scale_for_each_pixel_makes_pairs_of_neuron_and_pixel(prove: Prove) -> None:
-    model = Net(lambda s, x: s.o(s.c(x) * s.p), c=nn.Conv2d(3, 4, 1), p=param(1, 1, 4, 4), o=nn.Conv2d(4, 2, 1))
+    model = Net(
+        lambda s, x: s.o(s.c(x) * s.p), c=nn.Conv2d(3, 4, 1), p=param(1, 1, 4, 4), o=nn.Conv2d(4, 2, 1)
+    )
     assert nodes(prove(model, "1x3x4x4"))[2] == "n2 t1 hidden 64"
 
 
 def test_generalised_mean_pooling(prove: Prove) -> None:
-    def forward(s: Net, x: Tensor) -> Tensor:
+    def forward(s: Net, x: Tensor) -> Any:
         return s.o(F.avg_pool2d(s.c(x).clamp(min=1e-6).pow(s.p), 4).pow(1.0 / s.p).flatten(1))
 
     stream = prove(Net(forward, c=nn.Conv2d(3, 4, 1), p=param(1), o=nn.Linear(4, 2)), "1x3x4x4")
@@ -96,7 +116,7 @@ def test_generalised_mean_pooling(prove: Prove) -> None:
 
 
 def test_split_attention_reduces_over_the_radix(prove: Prove) -> None:
-    def forward(s: Net, x: Tensor) -> Tensor:
+    def forward(s: Net, x: Tensor) -> Any:
         h = s.c(x).view(1, 2, 4, 4, 4)
         gate = s.b(F.relu(s.a(h.sum(1).mean((2, 3))))).view(1, 2, 4).softmax(1)
         return s.o((h * gate[..., None, None]).sum(1))
@@ -108,7 +128,7 @@ def test_split_attention_reduces_over_the_radix(prove: Prove) -> None:
 
 
 def test_a_gate_from_the_mean_over_channels(prove: Prove) -> None:
-    def forward(s: Net, x: Tensor) -> Tensor:
+    def forward(s: Net, x: Tensor) -> Any:
         h = s.c(x)
         seen = torch.cat([h.mean(1, keepdim=True), h.amax(1, keepdim=True)], 1)
         return s.o(h * torch.sigmoid(s.g(seen)))
@@ -123,7 +143,7 @@ def test_a_gate_from_the_mean_over_channels(prove: Prove) -> None:
     "forward",
     [
         lambda s, x: s.o(F.normalize(s.a(x), dim=-1)),
-        lambda s, x: s.o((lambda h: h - h.mean(-1, keepdim=True))(s.a(x))),
+        lambda s, x: s.o(s.a(x) - s.a(x).mean(-1, keepdim=True)),
         lambda s, x: s.o(s.a(x).softmax(-1)),
         lambda s, x: s.o(torch.maximum(s.a(x), s.b(x))),
         lambda s, x: s.o(torch.lerp(s.a(x), s.b(x), 0.3)),
@@ -143,7 +163,9 @@ def test_an_outer_product_makes_a_node_a_pair(prove: Prove) -> None:
     assert "n3 t1 product 8" in nodes(prove(model, "1x3"))
 
 
-@pytest.mark.parametrize("name", ["ReLU", "GELU", "SiLU", "Hardswish", "ELU", "Mish", "Softplus", "Tanh", "ReLU6"])
+@pytest.mark.parametrize(
+    "name", ["ReLU", "GELU", "SiLU", "Hardswish", "ELU", "Mish", "Softplus", "Tanh", "ReLU6"]
+)
 def test_activations_are_attributes(prove: Prove, name: str) -> None:
     stream = prove(nn.Sequential(nn.Linear(3, 4), getattr(nn, name)(), nn.Dropout(), nn.Linear(4, 2)), "1x3")
     assert len(stream.node_blocks) == 3

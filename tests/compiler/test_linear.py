@@ -100,7 +100,11 @@ def test_several_inputs_and_outputs(prove: Prove) -> None:
 @pytest.mark.parametrize(
     ("model", "inputs", "expected"),
     [
-        (Net(lambda s, x: torch.addmm(s.b, x, s.w), w=param(3, 4), b=param(4)), "1x3", "n0 -> n1 dense 4x3x1 w"),
+        (
+            Net(lambda s, x: torch.addmm(s.b, x, s.w), w=param(3, 4), b=param(4)),
+            "1x3",
+            "n0 -> n1 dense 4x3x1 w",
+        ),
         (Net(lambda s, x: x @ s.w, w=param(3, 4)), "1x5x3", "n0 -> n1 dense 4x3x1 w"),
         (
             Net(lambda s, x: torch.einsum("bnd,dhk->bnhk", x, s.w).flatten(2), w=param(3, 2, 4)),
@@ -108,7 +112,10 @@ def test_several_inputs_and_outputs(prove: Prove) -> None:
             "n0 -> n1 dense 8x3x1 w",
         ),
         (
-            Net(lambda s, x: (x.view(1, 2, 3).transpose(0, 1) @ s.w).transpose(0, 1).flatten(1), w=param(2, 3, 4)),
+            Net(
+                lambda s, x: (x.view(1, 2, 3).transpose(0, 1) @ s.w).transpose(0, 1).flatten(1),
+                w=param(2, 3, 4),
+            ),
             "1x6",
             "n0 -> n1 grouped 2x4x3x1 w",
         ),

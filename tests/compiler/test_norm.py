@@ -1,6 +1,7 @@
 """Normalisations: nodes with the shift, one-to-one edges with the scale."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -60,7 +61,7 @@ def test_layer_norm_over_a_feature_map_makes_neuron_site_pairs(prove: Prove) -> 
 
 
 def test_layer_norm_across_a_permutation(prove: Prove) -> None:
-    def channels_last(s: Net, x: Tensor) -> Tensor:
+    def channels_last(s: Net, x: Tensor) -> Any:
         return s.o(s.n(s.c(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
 
     model = Net(channels_last, c=nn.Conv2d(3, 6, 1), n=nn.LayerNorm(6), o=nn.Conv2d(6, 2, 1))
@@ -68,7 +69,7 @@ def test_layer_norm_across_a_permutation(prove: Prove) -> None:
 
 
 def test_a_norm_written_out(prove: Prove) -> None:
-    def rms(s: Net, x: Tensor) -> Tensor:
+    def rms(s: Net, x: Tensor) -> Any:
         h = s.a(x)
         return s.o(s.w * (h * torch.rsqrt(h.pow(2).mean(-1, keepdim=True) + 1e-6)))
 

@@ -26,8 +26,12 @@ def test_simple_vit_as_in_the_appendix(prove: Prove) -> None:
     patch = next(e for e in stream.edge_blocks if e.attrs["scope"] == "to_patch_embedding.2")
     assert patch.shape == (d_model, 48, 1)
     for block in range(2):
-        inside = [e for e in stream.edge_blocks if e.attrs["scope"].startswith(f"transformer.layers.{block}.0")]  # type: ignore[union-attr]  # scopes are text
-        projections = [e for e in inside if stream.structure.node_by_id[e.dst].attrs["role"] in ("q", "k", "v")]
+        inside = [
+            e for e in stream.edge_blocks if e.attrs["scope"].startswith(f"transformer.layers.{block}.0")
+        ]  # type: ignore[union-attr]  # scopes are text
+        projections = [
+            e for e in inside if stream.structure.node_by_id[e.dst].attrs["role"] in ("q", "k", "v")
+        ]
         mixing = [e for e in inside if stream.structure.node_by_id[e.dst].attrs["role"] == "z"]
         assert sum(e.num_edges for e in projections) == heads * (d_model * d_k * 2 + d_model * d_k)
         assert sum(e.num_edges for e in mixing) == heads * (d_k * d_k * 2 + d_k * d_k)
@@ -35,7 +39,7 @@ def test_simple_vit_as_in_the_appendix(prove: Prove) -> None:
         assert t == {2 + 5 * block, 3 + 5 * block}
 
 
-def test_a_residual_network_adds_its_sources_again(prove: Prove) -> None:
+def test_a_residual_network_adds_its_sources_again() -> None:
     from torchvision.models.resnet import BasicBlock, ResNet
 
     model = ResNet(BasicBlock, [1, 1, 1, 1], num_classes=5, width_per_group=64)

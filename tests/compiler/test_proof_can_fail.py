@@ -1,6 +1,6 @@
-"""The influence test fails where the wiring is wrong: deliberately wrong lowerings of an operator of our own."""
+"""The influence test fails where the wiring is wrong: wrong lowerings of an operator of our own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -119,7 +119,7 @@ Registered = Callable[[Any], Registry]
 
 
 @pytest.fixture
-def registry() -> Iterator[Registered]:
+def registry() -> Registered:
     def with_lowering(function: Any) -> Registry:
         loaded = load_registry()
         made = Registry()
@@ -142,7 +142,10 @@ def test_a_right_lowering_passes(registry: Registered) -> None:
 @pytest.mark.parametrize(
     ("lowering", "problem"),
     [
-        (lower_with_permuted_sources, "still influences the destination when all parameters of the pair are zero"),
+        (
+            lower_with_permuted_sources,
+            "still influences the destination when all parameters of the pair are zero",
+        ),
         (lower_with_transposed_weight, "still influences"),
         (lower_indexed_wrongly, "still influences"),
         (lower_with_one_weight_for_all, "still influences"),
@@ -161,6 +164,8 @@ def test_a_wrong_lowering_fails(registry: Registered, lowering: Any, problem: st
 
 def test_the_failure_names_block_pair_and_scope(registry: Registered) -> None:
     model = nn.Sequential(nn.Linear(3, 6), Layer())
-    with pytest.raises(AssertionError, match=r"fault: e1 \(wsgraph_proof.layer at 1\), n1\[\d\] -> n2\[\d\]: ") as caught:
+    with pytest.raises(
+        AssertionError, match=r"fault: e1 \(wsgraph_proof.layer at 1\), n1\[\d\] -> n2\[\d\]: "
+    ) as caught:
         assert_wiring(model, "1x3", samples=4, registry=registry(lower_with_permuted_sources))
     assert "e0" not in str(caught.value)

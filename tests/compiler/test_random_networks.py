@@ -39,7 +39,9 @@ def _conv(draw: Any, n: int) -> Piece:
 
 
 def _norm(draw: Any, n: int) -> Piece:
-    return draw(st.sampled_from([nn.BatchNorm2d(n), nn.GroupNorm(1, n), nn.InstanceNorm2d(n, affine=True)])), n
+    return draw(
+        st.sampled_from([nn.BatchNorm2d(n), nn.GroupNorm(1, n), nn.InstanceNorm2d(n, affine=True)])
+    ), n
 
 
 def _activation(draw: Any, n: int) -> Piece:
@@ -99,7 +101,7 @@ def convolutional(draw: Any) -> nn.Module:
 def _attention(draw: Any, n: int) -> nn.Module:
     heads = draw(st.sampled_from([1, 2]))
 
-    def forward(s: Net, x: Tensor) -> Tensor:
+    def forward(s: Net, x: Tensor) -> Any:
         q, k, v = (t.view(1, 5, heads, n // heads).transpose(1, 2) for t in s.w(x).chunk(3, -1))
         return s.o(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
@@ -110,7 +112,9 @@ def _feedforward(draw: Any, n: int) -> nn.Module:
     width = draw(st.integers(1, 5))
     plain = nn.Sequential(nn.Linear(n, width), nn.GELU(), nn.Linear(width, n))
     parts = {"a": nn.Linear(n, width), "b": nn.Linear(n, width), "o": nn.Linear(width, n)}
-    chosen: nn.Module = draw(st.sampled_from([plain, Net(lambda s, x: s.o(F.silu(s.a(x)) * s.b(x)), **parts)]))
+    chosen: nn.Module = draw(
+        st.sampled_from([plain, Net(lambda s, x: s.o(F.silu(s.a(x)) * s.b(x)), **parts)])
+    )
     return chosen
 
 
@@ -123,7 +127,9 @@ def transformers(draw: Any) -> nn.Module:
     torch.manual_seed(draw(st.integers(0, 99)))
     width = 4
     layers: list[nn.Module] = [nn.Linear(3, width)]
-    for piece in draw(st.lists(st.sampled_from([_attention, _feedforward, _token_mixing]), min_size=1, max_size=3)):
+    for piece in draw(
+        st.lists(st.sampled_from([_attention, _feedforward, _token_mixing]), min_size=1, max_size=3)
+    ):
         norm = draw(st.sampled_from([nn.LayerNorm(width), nn.RMSNorm(width), nn.Identity()]))
         body = nn.Sequential(norm, piece(draw, width))
         layers.append(Residual(body, activate=False) if draw(st.booleans()) else body)

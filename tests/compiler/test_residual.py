@@ -1,6 +1,7 @@
 """Residual sums re-add their source nodes (App. F.1), or meet in a block of their own."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ def test_identity(prove: Prove) -> None:
     ]
 
 
-def _two_layers(s: Net, x: Tensor) -> Tensor:
+def _two_layers(s: Net, x: Tensor) -> Any:
     x = s.i(x)
     return s.o(s.b(F.relu(s.a(x))) + x)
 
@@ -41,7 +42,7 @@ def test_the_source_is_added_again(prove: Prove) -> None:
 
 
 def test_the_source_of_a_long_residual_is_deleted_and_added_again(prove: Prove) -> None:
-    def forward(s: Net, x: Tensor) -> Tensor:
+    def forward(s: Net, x: Tensor) -> Any:
         x = s.i(x)
         return s.o(s.c(F.relu(s.b(F.relu(s.a(x))))) + x)
 
@@ -70,7 +71,7 @@ def test_golden_text_of_a_residual_block(prove: Prove) -> None:
     )
 
 
-def _post_activation(s: Net, x: Tensor) -> Tensor:
+def _post_activation(s: Net, x: Tensor) -> Any:
     x = F.relu(s.n0(s.i(x)))
     shortcut = s.nd(s.d(x)) if hasattr(s, "d") else x
     return s.o(F.relu(s.n2(s.b(F.relu(s.n1(s.a(x))))) + shortcut))
@@ -104,7 +105,7 @@ def test_downsampling_block(prove: Prove) -> None:
 
 
 def test_pre_activation_blocks_chain(prove: Prove) -> None:
-    def forward(s: Net, x: Tensor) -> Tensor:
+    def forward(s: Net, x: Tensor) -> Any:
         x = s.i(x)
         x = x + s.a(F.relu(s.n(x)))
         x = x + s.b(F.relu(s.m(x)))
@@ -113,11 +114,14 @@ def test_pre_activation_blocks_chain(prove: Prove) -> None:
     parts: dict[str, nn.Module] = {name: nn.Linear(4, 4) for name in "iabo"}
     stream = prove(Net(forward, **parts, n=nn.LayerNorm(4), m=nn.LayerNorm(4)), "1x4")
     residuals = [line for line in edges(stream) if "residual" in line]
-    assert residuals == ["n1 -> n3 one_to_one 4x1 learned residual", "n3 -> n5 one_to_one 4x1 learned residual"]
+    assert residuals == [
+        "n1 -> n3 one_to_one 4x1 learned residual",
+        "n3 -> n5 one_to_one 4x1 learned residual",
+    ]
 
 
 def test_three_branches_and_the_identity(prove: Prove) -> None:
-    def forward(s: Net, x: Tensor) -> Tensor:
+    def forward(s: Net, x: Tensor) -> Any:
         x = s.i(x)
         return s.o(s.a(x) + s.b(x) + s.c(x) + x)
 
@@ -127,7 +131,7 @@ def test_three_branches_and_the_identity(prove: Prove) -> None:
 
 
 def test_an_activation_before_the_sum_makes_a_sum_block(prove: Prove) -> None:
-    def forward(s: Net, x: Tensor) -> Tensor:
+    def forward(s: Net, x: Tensor) -> Any:
         x = s.i(x)
         return s.o(x + F.relu(s.a(x)))
 
@@ -140,13 +144,23 @@ def test_an_activation_before_the_sum_makes_a_sum_block(prove: Prove) -> None:
 
 
 def test_a_second_use_before_the_sum_makes_a_sum_block(prove: Prove) -> None:
-    def forward(s: Net, x: Tensor) -> Tensor:
+    def forward(s: Net, x: Tensor) -> Any:
         x = s.i(x)
         h = s.a(x)
         return s.o(torch.cat([x + h, h], -1))
 
     stream = prove(Net(forward, i=nn.Linear(4, 4), a=nn.Linear(4, 4), o=nn.Linear(8, 2)), "1x4")
     assert nodes(stream)[3] == "n3 t2 sum 4"
+
+
+def _flipped(s: Net, x: Tensor) -> Any:
+    h = s.a(x)
+    return s.o(h + h.flip(-1) + s.b(x))
+
+
+def _doubled(s: Net, x: Tensor) -> Any:
+    h = s.a(x)
+    return s.o(h + h + s.b(x))
 
 
 @pytest.mark.parametrize(
@@ -156,8 +170,8 @@ def test_a_second_use_before_the_sum_makes_a_sum_block(prove: Prove) -> None:
         lambda s, x: s.o(s.a(x).add_(s.b(x)).relu_()),
         lambda s, x: s.o(F.pad(s.a(x)[:, :3], (0, 1)) + s.b(x)),
         lambda s, x: s.o(torch.cat([s.a(x)[:, :2] + s.b(x)[:, 2:], s.b(x)[:, :2]], 1)),
-        lambda s, x: s.o((lambda h: h + h.flip(-1))(s.a(x)) + s.b(x)),
-        lambda s, x: s.o((lambda h: h + h)(s.a(x)) + s.b(x)),
+        _flipped,
+        _doubled,
     ],
     ids=["difference", "in-place", "padded", "slices", "flipped", "doubled"],
 )

@@ -1,6 +1,7 @@
 """Tables: embeddings, positions, class tokens, learned queries; and layers that mix positions."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
@@ -47,7 +48,7 @@ def test_position_tables_of_rows_and_columns(prove: Prove) -> None:
 
 
 def test_a_class_token_joins_the_positions(prove: Prove) -> None:
-    def forward(s: Net, x: Tensor) -> Tensor:
+    def forward(s: Net, x: Tensor) -> Any:
         return s.o((torch.cat([s.t.expand(1, -1, -1), s.a(x)], 1) + s.p)[:, 0])
 
     parts = {"a": nn.Linear(3, 4), "t": param(1, 1, 4), "p": param(1, 6, 4), "o": nn.Linear(4, 3)}
@@ -61,12 +62,14 @@ def test_a_class_token_joins_the_positions(prove: Prove) -> None:
 
 
 def test_tokens_at_the_end(prove: Prove) -> None:
-    model = Net(lambda s, x: s.o(torch.cat([s.a(x), s.t], 1)), a=nn.Linear(3, 4), t=param(1, 2, 4), o=nn.Linear(4, 3))
+    model = Net(
+        lambda s, x: s.o(torch.cat([s.a(x), s.t], 1)), a=nn.Linear(3, 4), t=param(1, 2, 4), o=nn.Linear(4, 3)
+    )
     assert edges(prove(model, "1x5x3"))[1] == "n1 -> n2 dense 4x2x1 t"
 
 
 def test_learned_queries(prove: Prove) -> None:
-    def forward(s: Net, x: Tensor) -> Tensor:
+    def forward(s: Net, x: Tensor) -> Any:
         return s.o(F.scaled_dot_product_attention(s.t, s.k(x), s.v(x)))
 
     model = Net(forward, t=param(1, 3, 4), k=nn.Linear(6, 4), v=nn.Linear(6, 4), o=nn.Linear(4, 2))
@@ -75,7 +78,7 @@ def test_learned_queries(prove: Prove) -> None:
     assert "n4 t1 q 4" in nodes(stream)
 
 
-def _mixer(s: Net, x: Tensor) -> Tensor:
+def _mixer(s: Net, x: Tensor) -> Any:
     x = s.i(x)
     x = x + s.b(F.gelu(s.a(s.n(x).transpose(1, 2)))).transpose(1, 2)
     x = x + s.d(F.gelu(s.c(s.m(x))))
@@ -85,7 +88,14 @@ def _mixer(s: Net, x: Tensor) -> Tensor:
 def _mixer_parts() -> dict[str, nn.Module]:
     norms = {name: nn.LayerNorm(4) for name in "nmf"}
     tokens = {"a": nn.Linear(5, 7), "b": nn.Linear(7, 5)}
-    return {**norms, **tokens, "i": nn.Linear(3, 4), "c": nn.Linear(4, 8), "d": nn.Linear(8, 4), "o": nn.Linear(4, 2)}
+    return {
+        **norms,
+        **tokens,
+        "i": nn.Linear(3, 4),
+        "c": nn.Linear(4, 8),
+        "d": nn.Linear(8, 4),
+        "o": nn.Linear(4, 2),
+    }
 
 
 def test_token_mixing_makes_nodes_of_the_positions(prove: Prove) -> None:
@@ -99,7 +109,7 @@ def test_token_mixing_makes_nodes_of_the_positions(prove: Prove) -> None:
 
 
 def test_spatial_gating_unit(prove: Prove) -> None:
-    def forward(s: Net, x: Tensor) -> Tensor:
+    def forward(s: Net, x: Tensor) -> Any:
         u, v = s.a(x).chunk(2, -1)
         return s.o(u * s.t(s.n(v).transpose(1, 2)).transpose(1, 2))
 

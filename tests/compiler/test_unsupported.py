@@ -59,5 +59,5 @@ def test_a_built_in_operator_without_a_lowering() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return torch.linalg.cross(x, self.w)
 
-    with pytest.raises(UnsupportedOperatorError, match="aten.linalg_cross"):
+    with pytest.raises(UnsupportedOperatorError, match=r"aten\.linalg_cross"):
         wsgraph.compile(Cross(), "1x3")

@@ -1,6 +1,7 @@
 """Concatenation, splits, slices and shuffles are views of node blocks; no event."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ Prove = Callable[..., wsgraph.EventStream]
 
 
 def test_densenet(prove: Prove) -> None:
-    def forward(s: Net, x: Tensor) -> Tensor:
+    def forward(s: Net, x: Tensor) -> Any:
         x = s.i(x)
         x = torch.cat([x, s.a(F.relu(s.n(x)))], 1)
         x = torch.cat([x, s.b(F.relu(s.m(x)))], 1)
@@ -28,7 +29,7 @@ def test_densenet(prove: Prove) -> None:
 
 
 def test_u_net(prove: Prove) -> None:
-    def forward(s: Net, x: Tensor) -> Tensor:
+    def forward(s: Net, x: Tensor) -> Any:
         skip = F.relu(s.down(x))
         deep = F.relu(s.middle(F.max_pool2d(skip, 2)))
         return s.up(torch.cat([F.interpolate(deep, scale_factor=2), skip], 1))
@@ -39,7 +40,7 @@ def test_u_net(prove: Prove) -> None:
 
 
 def test_shufflenet(prove: Prove) -> None:
-    def forward(s: Net, x: Tensor) -> Tensor:
+    def forward(s: Net, x: Tensor) -> Any:
         left, right = s.i(x).chunk(2, 1)
         x = torch.cat([left, s.c(F.relu(s.b(right)))], 1)
         n, c, h, w = x.shape
@@ -62,7 +63,11 @@ def test_channel_shuffle_before_a_grouped_convolution(prove: Prove) -> None:
     ("view", "width", "expected"),
     [
         (lambda h: h[:, 1:5], 4, "n1[1:5] -> n2 dense 2x4x1"),
-        (lambda h: torch.cat(h.split([1, 2, 3], -1)[::-1], -1), 6, "n1[3:6]+n1[1:3]+n1[0:1] -> n2 dense 2x6x1"),
+        (
+            lambda h: torch.cat(h.split([1, 2, 3], -1)[::-1], -1),
+            6,
+            "n1[3:6]+n1[1:3]+n1[0:1] -> n2 dense 2x6x1",
+        ),
         (lambda h: h.roll(1, -1), 6, "n1[5:6]+n1[0:5] -> n2 dense 2x6x1"),
         (lambda h: h[:, torch.tensor([3, 1, 0])], 3, "n1[3:4]+n1[1:2]+n1[0:1] -> n2 dense 2x3x1"),
         (lambda h: h[:, torch.tensor([3, 1, 1])], 3, "n1[1:2]+n1[3:4] -> n2 indexed 6x1"),
@@ -73,7 +78,19 @@ def test_channel_shuffle_before_a_grouped_convolution(prove: Prove) -> None:
         (lambda h: h.view(1, 2, 3).transpose(1, 2).reshape(1, 6), 6, None),
         (lambda h: F.pad(h, (0, 2)), 8, None),
     ],
-    ids=["slice", "split", "roll", "gather", "repeated", "tiled", "stack", "unbind", "mean", "transpose", "pad"],
+    ids=[
+        "slice",
+        "split",
+        "roll",
+        "gather",
+        "repeated",
+        "tiled",
+        "stack",
+        "unbind",
+        "mean",
+        "transpose",
+        "pad",
+    ],
 )
 def test_views(prove: Prove, view: Callable[[Tensor], Tensor], width: int, expected: str | None) -> None:
     model = Net(lambda s, x: s.o(view(s.a(x))), a=nn.Linear(3, 6), o=nn.Linear(width, 2))
@@ -91,7 +108,13 @@ def test_interleaved_stack(prove: Prove) -> None:
 
 
 def test_pixel_shuffle_sums_the_neurons_that_become_pixels(prove: Prove) -> None:
-    layers = [nn.Conv2d(3, 8, 1), nn.PixelShuffle(2), nn.Conv2d(2, 4, 1), nn.PixelUnshuffle(2), nn.Conv2d(16, 2, 1)]
+    layers = [
+        nn.Conv2d(3, 8, 1),
+        nn.PixelShuffle(2),
+        nn.Conv2d(2, 4, 1),
+        nn.PixelUnshuffle(2),
+        nn.Conv2d(16, 2, 1),
+    ]
     stream = prove(nn.Sequential(*layers), "1x3x4x4")
     assert nodes(stream)[2] == "n2 t1 sum 2"
     assert edges(stream)[3] == "n3 -> n4 dense 2x4x4 4.weight"

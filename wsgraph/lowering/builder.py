@@ -284,13 +284,13 @@ class GraphBuilder:
         """Latest timestamp among these nodes' blocks; 0 for none."""
         return max((b.t for b in self.blocks_of(ids)), default=0)
 
-    def annotate(self, ids: Tensor, name: str) -> None:
-        """Note an activation on the blocks that these nodes belong to."""
+    def annotate(self, ids: Tensor, name: str, attr: str = "activation") -> None:
+        """Note an activation (or pooling) on the blocks that these nodes belong to."""
         for block in self.blocks_of(ids):
-            seen = block.attrs.get("activation", ())
+            seen = block.attrs.get(attr, ())
             assert isinstance(seen, tuple)
             if name not in seen:
-                block.attrs["activation"] = (*(str(s) for s in seen), name)
+                block.attrs[attr] = (*(str(s) for s in seen), name)
 
     def mark_role(self, ids: Tensor, role: str) -> None:
         """Say what nodes turned out to be (q, k, v); blocks that hold several roles are split at the end."""

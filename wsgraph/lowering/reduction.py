@@ -37,6 +37,8 @@ def reduce_activation(
     kept = [d for d in range(rank) if d not in dims]
     reduced = [a for a in x.nodes if set(a.dims) & set(dims)]
     if not reduced:
+        for axis in x.nodes:
+            graph.annotate(axis.ids(), name, "pooling")
         axes = _shrink(x.axes, kept, shape)
         return Activation(shape, axes, via=(*x.via, name))
     others = [a for a in x.axes if a.is_nodes and a not in reduced]

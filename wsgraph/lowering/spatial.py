@@ -39,5 +39,7 @@ def resample(
         outer = restrict(axis.labels, [d for d in range(rank) if d not in dims])
         axes.append(replace(axis, labels=outer.expand(shape), frozen_dims=None))
     axes += [Axis(arange_along(shape, d), Space(shape[d])) for d in dims if shape[d] > 1]
+    for axis in x.nodes:
+        graph.annotate(axis.ids(), name, "pooling")
     via = x.via if name in x.via else (*x.via, name)
     return Activation(shape, tuple(axes), via=via)

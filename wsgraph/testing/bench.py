@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wsgraph.lowering.driver import Lowered
     from wsgraph.testing.double import DoubleRun
 
-__all__ = ["Bench", "is_learned", "successors"]
+__all__ = ["Bench", "is_learned"]
 
 
 @dataclass(eq=False)
@@ -94,16 +94,14 @@ class Bench:
 
     def reached(self, op: Op | None, node: int) -> set[int]:
         """The node and all that follow from it along edges of one operator, or of all for None."""
-        found = {node}
-        frontier = [node]
-        while frontier:
-            current = frontier.pop()
-            for edges in self.assembled.origin.values() if op is None else self.edges_of(op):
-                for after in successors(edges, current):
-                    if after not in found:
-                        found.add(after)
-                        frontier.append(after)
-        return found
+        reached = torch.zeros(len(self._owner), dtype=torch.bool)
+        reached[node] = True
+        # Edge blocks come in topological order, so one pass finds everything.
+        for edges in self.assembled.origin.values() if op is None else self.edges_of(op):
+            live = reached[edges.src]
+            if bool(live.any()):
+                reached[_successors(edges, live)] = True
+        return set(reached.nonzero().flatten().tolist())
 
     def readers(self, name: str) -> list[Op]:
         """Operators between activations that take a tensor, or something computed from it, as a weight."""
@@ -131,23 +129,19 @@ def _in_domain(op: Op, inputs: dict[Value, Tensor]) -> dict[Value, Tensor]:
     return {v: -t.abs() for v, t in inputs.items()} if op.key in _NEGATIVE else inputs
 
 
-def successors(edges: Edges, node: int) -> list[int]:
-    """Global numbers of the nodes that an edge block leads to from one source node."""
-    positions = (edges.src == node).nonzero().flatten()
-    if not len(positions):
-        return []
+def _successors(edges: Edges, live: Tensor) -> Tensor:
+    """Global numbers of the nodes that an edge block leads to from the sources marked ``[n_src]``."""
     ids = edges.dst.ids
     match edges.pattern.value:
         case "dense":
-            return list(ids.tolist())
+            return ids
         case "one_to_one":
-            return list(ids[positions].tolist())
+            return ids[live]
         case "grouped":
-            groups = torch.unique(positions // edges.shape[2])
-            return list(ids.view(edges.shape[0], -1)[groups].flatten().tolist())
+            groups = live.view(edges.shape[0], -1).any(1)
+            return ids.view(edges.shape[0], -1)[groups].flatten()
     assert edges.coo is not None
-    rows = edges.coo[1][torch.isin(edges.coo[0], positions)]
-    return list(torch.unique(ids[rows]).tolist())
+    return ids[edges.coo[1][live[edges.coo[0]]]]
 
 
 def is_learned(edges: Edges, *tags: str) -> bool:
