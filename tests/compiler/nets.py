@@ -17,7 +17,7 @@ class Net(nn.Module):
 
         def __getattr__(self, name: str) -> Any: ...
 
-    def __init__(self, function: Callable[..., Any], **parts: nn.Module | nn.Parameter) -> None:
+    def __init__(self, function: Callable[..., Any], **parts: Any) -> None:
         super().__init__()
         self.function = function
         for name, part in parts.items():

@@ -80,6 +80,7 @@ def test_a_norm_written_out(prove: Prove) -> None:
 
 def test_effective_affine_of_a_norm_is_in_the_features(prove: Prove) -> None:
     norm = nn.BatchNorm1d(4)
+    assert norm.running_mean is not None
     norm.running_mean.copy_(torch.arange(4.0))
     with torch.no_grad():
         norm.weight.copy_(torch.randn(4))

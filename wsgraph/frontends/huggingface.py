@@ -72,7 +72,11 @@ def build_from_config(
         return module, dict(tensors), (f"architecture {arch} read from {config.name}",)
     model = _build_transformers(config, content)
     named, notes = _renamed(model, tensors)
-    return model, named, (f"architecture transformers:{type(model).__name__} read from {config.name}", *notes)
+    read = f"architecture transformers:{type(model).__name__} read from {config.name}"
+    if _missing(model, named) and any(config.parent.glob("*.safetensors")):
+        model = _converted(model, config)
+        return model, model.state_dict(), (read, "names converted by transformers, weights read into memory")
+    return model, named, (read, *notes)
 
 
 def _build_transformers(config: Path, content: Mapping[str, object]) -> Any:
@@ -102,6 +106,30 @@ def _build_transformers(config: Path, content: Mapping[str, object]) -> Any:
     except Exception as error:  # settings that the library's classes refuse
         raise CheckpointError(
             f"{config} makes no model: {type(error).__name__}: {error}", remedy="check the configuration"
+        ) from error
+
+
+def _missing(model: Any, named: Mapping[str, Tensor]) -> list[str]:
+    """Names that the file should hold: all of the model's but those tied to one that it holds."""
+    held = {id(t) for name, t in model.state_dict(keep_vars=True).items() if name in named}
+    return [n for n, t in model.state_dict(keep_vars=True).items() if n not in named and id(t) not in held]
+
+
+def _converted(model: Any, config: Path) -> Any:
+    """The model as transformers itself reads the folder: since version 5 files keep older names."""
+    try:
+        return type(model).from_pretrained(
+            str(config.parent),
+            config=model.config,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype="auto",
+        )
+    except Exception as error:  # whatever transformers finds wrong with the files
+        raise CheckpointError(
+            f"{config.parent} does not fit {type(model).__name__}: {type(error).__name__}: {error}",
+            remedy="check that the weights belong to this configuration",
         ) from error
 
 

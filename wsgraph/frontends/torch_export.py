@@ -26,16 +26,21 @@ def tracing_mode(module: nn.Module) -> Iterator[None]:
     """Evaluation mode, no gradients, and no fused fast path, restored afterwards.
 
     ``nn.MultiheadAttention`` and ``nn.TransformerEncoderLayer`` have a fused path that hides their
-    operators; it is switched off.
+    operators; it is switched off. So are transformers' key-value caches, which are no tensors.
     """
     training = {m: m.training for m in module.modules()}
+    configs = {id(c): c for m in training if getattr(c := getattr(m, "config", None), "use_cache", False)}
     fastpath = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     module.eval()
+    for config in configs.values():
+        config.use_cache = False
     try:
         with torch.no_grad():
             yield
     finally:
+        for config in configs.values():
+            config.use_cache = True
         torch.backends.mha.set_fastpath_enabled(fastpath)
         for m, flag in training.items():
             m.training = flag
