@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from wsgraph.errors import CheckpointError, MissingDependencyError, SourceError
+from wsgraph.events.bits import same_bits
 from wsgraph.frontends.architecture_index import entries
 from wsgraph.frontends.architectures import build
 from wsgraph.frontends.skeleton import skeleton
@@ -39,9 +40,12 @@ def test_library_models_are_recognised_with_any_head(tmp_path, arch, classes):
     torch.save({"state_dict": {f"module.{k}": v for k, v in model.state_dict().items()}}, tmp_path / "m.pth")
     source = open_source(tmp_path / "m.pth")
     assert any(f"recognised as {arch}" in note for note in source.notes)
-    assert source.tensors.keys() == model.state_dict().keys()
+    state = model.state_dict()
+    assert source.tensors.keys() == state.keys()
+    assert all(same_bits(source.tensors[name], tensor) for name, tensor in state.items())
     x = torch.randn(1, 3, 224, 224)
-    assert torch.equal(source.module.eval()(x), model(x))
+    # Mapped weights lie elsewhere in memory, and with their alignment the last bits of a product may change.
+    torch.testing.assert_close(source.module.eval()(x), model(x))
     assert source.inputs[0].shape[:2] == (1, 3)
 
 
