@@ -29,21 +29,27 @@ def tracing_mode(module: nn.Module) -> Iterator[None]:
     operators; it is switched off. So are transformers' key-value caches, which are no tensors.
     """
     training = {m: m.training for m in module.modules()}
-    configs = {id(c): c for m in training if getattr(c := getattr(m, "config", None), "use_cache", False)}
+    configs = _caching_configs(module)
     fastpath = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     module.eval()
-    for config in configs.values():
+    for config in configs:
         config.use_cache = False
     try:
         with torch.no_grad():
             yield
     finally:
-        for config in configs.values():
+        for config in configs:
             config.use_cache = True
         torch.backends.mha.set_fastpath_enabled(fastpath)
         for m, flag in training.items():
             m.training = flag
+
+
+def _caching_configs(module: nn.Module) -> list[Any]:
+    """The configurations of transformers' modules that ask for a cache, each once."""
+    found = {id(c): c for m in module.modules() if (c := getattr(m, "config", None)) is not None}
+    return [c for c in found.values() if getattr(c, "use_cache", False) is True]
 
 
 def export_module(module: nn.Module, inputs: tuple[Tensor, ...]) -> ExportedProgram:
