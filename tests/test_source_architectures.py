@@ -115,6 +115,20 @@ def test_unknown_state_dict_lists_the_closest(tmp_path):
     assert "--arch" in caught.value.remedy
 
 
+def test_a_known_model_whose_package_is_missing(tmp_path, monkeypatch):
+    import torchvision
+
+    torch.save(torchvision.models.squeezenet1_1().state_dict(), tmp_path / "m.pt")
+
+    def missing(name):
+        raise ImportError(f"No module named {name!r}")
+
+    monkeypatch.setattr("wsgraph.frontends.architectures.import_library", missing)
+    with pytest.raises(MissingDependencyError, match=r"looks like torchvision\.models:squeeze") as caught:
+        open_source(tmp_path / "m.pt")
+    assert caught.value.remedy.startswith("pip install torchvision")
+
+
 def test_integer_weights_are_an_error_of_the_checkpoint(tmp_path):
     torch.save({"weight": torch.ones(2, 2, dtype=torch.int8), "bias": torch.ones(2)}, tmp_path / "m.pt")
     with pytest.raises(CheckpointError, match="does not fit Linear"):

@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.compiler.nets import Net
 from wsgraph.events.blocks import Learned, Pattern
 from wsgraph.lowering.plugins import load_registry
 from wsgraph.lowering.registry import Registry
 from wsgraph.testing import assert_wiring, check_wiring
+from wsgraph.testing.differences import disturbs, touches
 
 
 @torch.library.custom_op("wsgraph_proof::layer", mutates_args=())
@@ -115,17 +117,19 @@ def lower_indexed_wrongly(op: Any, graph: Any) -> Any:
     return graph.output(sources, nodes, dim=-1)
 
 
-Registered = Callable[[Any], Registry]
+Registered = Callable[..., Registry]
 
 
 @pytest.fixture
 def registry() -> Registered:
-    def with_lowering(function: Any) -> Registry:
-        loaded = load_registry()
+    """``registry(function, key)``: the standard lowerings with one added or replaced."""
+
+    def with_lowering(function: Any, key: str = "wsgraph_proof.layer") -> Registry:
         made = Registry()
-        for entry in loaded.lowerings:
-            made.lowerings.add(entry.key, entry.function, entry.owner)
-        made.lowerings.add("wsgraph_proof.layer", function, "test")
+        for entry in load_registry().lowerings:
+            if entry.key != key:
+                made.lowerings.add(entry.key, entry.function, entry.owner)
+        made.lowerings.add(key, function, "test")
         return made
 
     return with_lowering
@@ -169,3 +173,45 @@ def test_the_failure_names_block_pair_and_scope(registry: Registered) -> None:
     ) as caught:
         assert_wiring(model, "1x3", samples=4, registry=registry(lower_with_permuted_sources))
     assert "e0" not in str(caught.value)
+
+
+def test_a_residual_from_the_wrong_neurons_fails(registry: Registered) -> None:
+    def lower_rolled_sum(op: Any, graph: Any) -> Any:
+        left, right = op.activation("self"), op.activation("other")
+        rolled = replace(right, axes=tuple(a.with_labels(a.labels.roll(1, -1)) for a in right.axes))
+        return graph.combine(left, rolled, "sum")
+
+    model = Net(lambda s, x: s.a(x) + x, a=nn.Linear(4, 4))
+    report = check_wiring(model, "1x4", registry=registry(lower_rolled_sum, "aten.add"))
+    problems = {fault.problem for fault in report.faults}
+    assert "a learned edge joins neurons of which the first has no influence on the second" in problems
+    assert "a neuron influences elements that no edge leads to" in problems
+
+
+def test_keys_of_the_wrong_head_fail(registry: Registered) -> None:
+    def lower_swapped_heads(op: Any, graph: Any) -> Any:
+        q, k, v = (op.activation(name) for name in ("query", "key", "value"))
+        k = replace(k, axes=tuple(a.with_labels(a.labels.flip(1)) for a in k.axes))
+        turned = tuple(a.with_labels(a.labels.transpose(-1, -2)) for a in k.axes)
+        logits = graph.matmul(q, replace(k, shape=(1, 2, 4, 5), axes=turned), (1, 2, 5, 5))
+        return graph.matmul(logits, v, (1, 2, 5, 4))
+
+    def forward(s: Net, x: Tensor) -> Any:
+        q, k, v = (m(x).view(1, 5, 2, 4).transpose(1, 2) for m in (s.q, s.k, s.v))
+        return nn.functional.scaled_dot_product_attention(q, k, v)
+
+    model = Net(forward, **{name: nn.Linear(6, 8) for name in "qkv"})
+    key = "aten.scaled_dot_product_attention"
+    report = check_wiring(model, "1x5x6", registry=registry(lower_swapped_heads, key))
+    assert "a neuron influences another head's nodes" in {fault.problem for fault in report.faults}
+
+
+def test_rounding_and_nan_are_no_influence() -> None:
+    before = torch.tensor([1.0, 2.0, float("nan")], dtype=torch.float64)
+    everywhere = [torch.ones(3, dtype=torch.bool)]
+    rounded = before * (1 + 4e-16)
+    assert touches([before], [rounded], everywhere)
+    assert not disturbs([before], [rounded], everywhere)
+    assert disturbs([before], [before + 1e-9], everywhere)
+    assert disturbs([before], [torch.zeros_like(before)], [torch.tensor([False, False, True])])
+    assert not touches([before], [before.clone()], everywhere)

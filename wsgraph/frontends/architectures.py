@@ -96,6 +96,7 @@ def recognise(
 
     Raises:
         CheckpointError: if nothing fits; it lists the closest known models.
+        MissingDependencyError: if a known model fits, but its package cannot be imported.
     """
     missing: list[str] = []
     for named, notes in _variants(tensors):
@@ -116,12 +117,17 @@ def recognise(
                 return module, named, (*notes, note)
     if chain := chain_of(tensors):
         return chain[0], dict(tensors), (chain[1],)
-    hint = f"; it looks like {missing[0]}, whose package is not installed" if missing else ""
+    if missing:
+        package = missing[0].partition(":")[0].partition(".")[0]
+        raise MissingDependencyError(
+            f"{where} looks like {missing[0]}, but {package} cannot be imported",
+            remedy=f"pip install {package}, or name another architecture with --arch",
+        )
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     near = closest(shapes)
     names = ", ".join(list(tensors)[:3])
     raise CheckpointError(
-        f"{where}: {len(tensors)} tensors ({names}, ...) match no known architecture{hint}"
+        f"{where}: {len(tensors)} tensors ({names}, ...) match no known architecture"
         + (f"; closest in size: {', '.join(near)}" if near else ""),
         remedy=_SYNTAX,
     )

@@ -114,7 +114,7 @@ def _resolve(path: str, where: str) -> type | Callable[..., object]:
     except ImportError as error:
         raise CheckpointError(
             f"{where} holds a {path}, but importing it failed: {error}",
-            remedy=f"install a version of {parts[0]} that has {path}",
+            remedy=f"pip install {parts[0]}, in a version that has {path}",
         ) from error
     for name in parts[depth:]:
         if not (inspect.ismodule(found) or isinstance(found, type)):

@@ -103,15 +103,26 @@ class Bench:
                 reached[_successors(edges, live)] = True
         return set(reached.nonzero().flatten().tolist())
 
-    def readers(self, name: str) -> list[Op]:
-        """Operators between activations that take a tensor, or something computed from it, as a weight."""
+    def holders(self, name: str) -> list[Value]:
+        """The IR values that hold a tensor: the tensor itself or a derived one, and those tied to it."""
         graph = self.lowered.graph
         derived = self.lowered.deriver.values.get(name)
-        holders = {derived} if derived is not None else {graph.tensors[name]}
-        holders |= {graph.tensors[alias] for alias, canonical in graph.ties.items() if canonical == name}
+        tied = [graph.tensors[alias] for alias, canonical in graph.ties.items() if canonical == name]
+        return [graph.tensors[name] if derived is None else derived, *tied]
+
+    def overwritten(self, name: str, elements: Tensor, value: float) -> dict[Value, Tensor]:
+        """A tensor with some of its elements set to ``value``, for each IR value that holds it."""
+        holders = self.holders(name)
+        changed = self.run.values[holders[0]].contiguous().clone()
+        changed.view(-1)[elements] = value
+        return dict.fromkeys(holders, changed)
+
+    def readers(self, name: str) -> list[Op]:
+        """Operators between activations that take a tensor, or something computed from it, as a weight."""
+        holders = set(self.holders(name))
         return [
             op
-            for op in graph.ops
+            for op in self.lowered.graph.ops
             if any(self.activation(v) for v in op.outputs)
             and any(self.run.upstream(v) & holders for v in op.inputs())
         ]

@@ -100,8 +100,8 @@ class DoubleRun:
             return torch.zeros(value.shape, dtype=value.dtype)
         if len(value.shape) < 2:
             return self._uniform(value.shape)
-        width = math.sqrt(max(1, value.shape[-1]))
-        return torch.randn(value.shape, generator=self._generator, dtype=torch.float64) / width
+        fan_in = max(1, math.prod(value.shape[1:]))
+        return torch.randn(value.shape, generator=self._generator, dtype=torch.float64) / math.sqrt(fan_in)
 
     def _uniform(self, shape: Sequence[int]) -> Tensor:
         return torch.rand(tuple(shape), generator=self._generator, dtype=torch.float64) + 0.5

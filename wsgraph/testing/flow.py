@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from wsgraph.testing.bench import Bench, is_learned
+from wsgraph.testing.differences import disturbs, touches
 from wsgraph.testing.sources import source_masks
 
 if TYPE_CHECKING:
@@ -38,9 +39,8 @@ def check_flow(bench: Bench, op: Op, node: int) -> str | None:
     before = bench.run.call(op, bench.inputs(op))
     after = bench.run.call(op, bench.moved(op, masks))
     targets = bench.targets(op, bench.reached(op, node))
-    for b, a, allowed in zip(before, after, targets, strict=True):
-        if bool(((b != a) & ~allowed).any()):
-            return "a neuron influences elements that no edge leads to"
+    if disturbs(before, after, [~t for t in targets]):
+        return "a neuron influences elements that no edge leads to"
     return None
 
 
@@ -68,7 +68,7 @@ def check_learned(bench: Bench, op: Op, src: int, dst: int) -> str | None:
     # A maximum only follows what exceeds the others, a minimum what falls below them.
     for factor in (1.0, 0.01, 100.0, 100.0):
         after = bench.run.call(op, bench.moved(op, masks, factor))
-        if any(bool((b[t] != a[t]).any()) for b, a, t in zip(before, after, targets, strict=True)):
+        if touches(before, after, targets):
             return None
     return "a learned edge joins neurons of which the first has no influence on the second"
 
@@ -93,13 +93,10 @@ def check_attention(bench: Bench, origin: Edges, position: int) -> str | None:
     after = bench.run.between(value, moved, op)
     # The neuron may feed keys or values through layers of their own on the way.
     targets = bench.targets(op, bench.reached(None, node))
-    hit = False
-    for output, a, allowed in zip(op.outputs, after, targets, strict=True):
-        changed = bench.run.values[output] != a
-        hit = hit or bool((changed & allowed).any())
-        if bool((changed & ~allowed).any()):
-            return "a neuron influences another head's nodes"
-    if not hit and is_learned(origin, "value"):
+    before = [bench.run.values[output] for output in op.outputs]
+    if disturbs(before, after, [~t for t in targets]):
+        return "a neuron influences another head's nodes"
+    if is_learned(origin, "value") and not touches(before, after, targets):
         return "a value neuron influences none of its head's nodes"
     return None
 
