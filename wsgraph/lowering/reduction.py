@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wsgraph.events.blocks import Learned
 from wsgraph.lowering.sources import force
-from wsgraph.provenance.axes import Activation, Axis, broadcast, distinct_in_rows, distinct_rows, restrict
+from wsgraph.provenance.axes import Activation, Axis, broadcast, distinct_rows, restrict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,9 +75,9 @@ def _connect(
         width *= labels.shape[d]
     table = labels.permute(*rest, *along).reshape(-1, width)
     if not set(axis.dims) & set(small_dims):
-        graph.learned(distinct_in_rows(table[:1]), block, "reduce", via=via)
+        graph.learned(table[:1], block, "reduce", via=via)
         return
-    graph.learned(distinct_in_rows(table[first]), block, "reduce", via=via)
+    graph.learned(table[first], block, "reduce", via=via)
 
 
 def _shrink(axes: Sequence[Axis], kept: list[int], shape: tuple[int, ...]) -> tuple[Axis, ...]:
