@@ -249,6 +249,13 @@ class Activation:
         return replace(self, shape=tuple(shape), axes=moved)
 
     @property
+    def transposed(self) -> Activation:
+        """The last two dimensions swapped."""
+        shape = (*self.shape[:-2], self.shape[-1], self.shape[-2])
+        axes = tuple(a.with_labels(a.labels.transpose(-1, -2)) for a in self.axes)
+        return replace(self, shape=shape, axes=axes)
+
+    @property
     def numel(self) -> int:
         """Number of elements."""
         return math.prod(self.shape)
