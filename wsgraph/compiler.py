@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from wsgraph.frontends.opening import open_model
 from wsgraph.frontends.trace import trace_source
-from wsgraph.lowering.driver import Lowered, lower_graph, one_thread
+from wsgraph.lowering.driver import Lowered, lower_graph
 from wsgraph.lowering.finish import make_stream
 from wsgraph.lowering.plugins import load_registry
 from wsgraph.options import CompileOptions
 from wsgraph.rewrites.dce import remove_dead_code
 from wsgraph.rewrites.functionalize import functionalize
+from wsgraph.torch_mode import compiling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,9 +53,9 @@ def compile(  # noqa: A001  the public name says what users expect, as re.compil
         WsgraphError: the source cannot be read, traced or lowered; the message says where and what to do.
     """
     options, registry = options or CompileOptions(), load_registry()
-    opened = open_model(source, registry, inputs=inputs, arch=arch, allow=options.allow)
-    graph = rewrite(trace_source(opened), registry)
-    with one_thread():
+    with compiling():
+        opened = open_model(source, registry, inputs=inputs, arch=arch, allow=options.allow)
+        graph = rewrite(trace_source(opened), registry)
         return make_stream(lower(graph, registry, options), opened)
 
 
@@ -66,8 +67,9 @@ def trace(
 ) -> Graph:
     """The IR of a model after the rewrites; arguments and errors as for :func:`compile`."""
     options, registry = options or CompileOptions(), load_registry()
-    opened = open_model(source, registry, inputs=inputs, arch=arch, allow=options.allow)
-    return rewrite(trace_source(opened), registry)
+    with compiling():
+        opened = open_model(source, registry, inputs=inputs, arch=arch, allow=options.allow)
+        return rewrite(trace_source(opened), registry)
 
 
 def rewrite(graph: Graph, registry: Registry) -> Graph:

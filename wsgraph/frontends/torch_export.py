@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.export.graph_signature import InputKind
 
 from wsgraph.frontends.convert import convert_body
+from wsgraph.frontends.meta import without_meta
 from wsgraph.frontends.quiet import quiet_torch
 from wsgraph.ir.graph import Graph, Value, ValueKind
 
@@ -58,8 +59,8 @@ def export_module(module: nn.Module, inputs: tuple[Tensor, ...]) -> ExportedProg
     Raises:
         Exception: whatever torch.export raises; the caller words it.
     """
-    with tracing_mode(module), quiet_torch():
-        return torch.export.export(module, inputs, strict=False)
+    with tracing_mode(module), quiet_torch(), without_meta(module, inputs) as examples:
+        return torch.export.export(module, examples, strict=False)
 
 
 def graph_from_program(program: ExportedProgram, module: nn.Module | None = None) -> Graph:

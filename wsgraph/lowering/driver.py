@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -25,12 +24,12 @@ from wsgraph.provenance.moves import IDENTITIES, MOVEMENTS, mover
 from wsgraph.provenance.params import Constant, ParamValue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from wsgraph.lowering.registry import Registry
     from wsgraph.options import CompileOptions
 
-__all__ = ["Lowered", "lower_graph", "one_thread"]
+__all__ = ["Lowered", "lower_graph"]
 
 _TABLES = frozenset({"aten.embedding", "aten.embedding_bag"})
 """Layers whatever goes in: a position table is looked up by constants."""
@@ -55,21 +54,6 @@ class Lowered:
     reads: dict[str, list[ParamValue]] = field(default_factory=dict)
     deriver: Deriver = field(default_factory=Deriver)
     origins: Origins = field(default_factory=Origins)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Run torch on one thread for a while.
-
-    Label tensors are small: waking a second thread for each of thousands of operators costs more than it
-    gives, ten times as much on a busy machine.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def lower_graph(graph: Graph, registry: Registry, options: CompileOptions) -> Lowered:
