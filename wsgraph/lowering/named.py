@@ -129,30 +129,27 @@ def _layer(
     sizes: Mapping[str, int],
 ) -> tuple[Nodes, Tensor, Tensor]:
     """Nodes of the layer, the part of each kept position, and the nodes ``[parts, new]`` of each part."""
-    n_shared, n_new, width, _ = weight.shape
+    n_shared, n_new = weight.shape[:2]
     role = "logits" if sources.axis.attention is not None else "hidden"
     position = torch.arange(n_shared).view([sizes[c] for c in shared]) if shared else torch.zeros(())
     part = _align(position.long(), "".join(shared), a)
-    apart = any(a[d] in shared for d in sources.axis.dims)
-    if sources.groups == 1 or not apart:
-        feature, table = _distinct_outputs(weight) if not apart else (None, torch.arange(n_shared * n_new))
-        feature = feature or weight.reshape(n_shared * n_new, width, 1)
-        dst = graph.add_nodes(sources.groups * feature.shape[0], role=role)
+    if not any(a[d] in shared for d in sources.axis.dims):
+        feature, table = _distinct_outputs(weight)
+        n_out = feature.shape[0]
+        dst = graph.add_nodes(sources.groups * n_out, role=role)
         contraction.connect(graph, sources, dst, feature)
-        group = torch.arange(sources.groups).view(-1, 1, 1) * feature.shape[0]
         rank, part = broadcast([restrict(sources.rank, sources.axis.dims), part])
-        return dst, rank * n_shared + part, (group + table.view(n_shared, n_new)).view(-1, n_new)
-    # Heads that share a layer, and parts of the parameter: a layer for each combination that occurs.
+        group = torch.arange(sources.groups).view(-1, 1, 1)
+        return dst, rank * n_shared + part, (group * n_out + table).view(-1, n_new)
+    # Neurons that differ from part to part (heads): a layer for each combination that occurs.
     live = [d for d in range(len(a)) if d in sources.axis.dims or a[d] in shared]
     rank, part = broadcast([restrict(sources.rank, live), part])
     pair, first = distinct_rows([rank, part])
     ranks, parts = rank.reshape(-1)[first], part.reshape(-1)[first]
     feature = weight.select(0, parts)
     dst = graph.add_nodes(len(first) * n_new, role=role)
-    ids = sources.ids[ranks].reshape(-1)
-    graph.add_edge_block(
-        ids, dst, feature, Pattern.GROUPED, feature.shape, ticks=sources.ticks, via=sources.activation.via
-    )
+    ids, via = sources.ids[ranks].reshape(-1), sources.activation.via
+    graph.add_edge_block(ids, dst, feature, Pattern.GROUPED, feature.shape, ticks=sources.ticks, via=via)
     return dst, pair, torch.arange(dst.size).view(-1, n_new)
 
 
@@ -165,15 +162,15 @@ def _distinct_outputs(weight: ParamValue) -> tuple[ParamValue, Tensor]:
         weight: ``[shared, new, width, 1]``.
 
     Returns:
-        The weights ``[n_distinct, width, 1]``, and the neuron of each position ``[shared * new]``.
+        The weights ``[n_distinct, width, 1]``, and the neuron of each position ``[shared, new]``.
     """
     n_shared, n_new, width, _ = weight.shape
     flat = weight.reshape(n_shared * n_new, width, 1)
     if flat.index is None and n_shared * n_new * width <= weight.size:
-        return flat, torch.arange(n_shared * n_new)
+        return flat, torch.arange(n_shared * n_new).view(n_shared, n_new)
     elements = flat.elements().squeeze(-1)
     rank, first = distinct_rows(list(elements.unbind(1)))
-    return flat.select(0, first), rank
+    return flat.select(0, first), rank.view(n_shared, n_new)
 
 
 def _result(
