@@ -14,8 +14,15 @@ import torch
 
 from wsgraph.ir.constants import ConstantPool
 from wsgraph.ir.graph import Op, Value
-from wsgraph.lowering.interchange_notes import Notes
-from wsgraph.lowering.interchange_ops import ARG_REDUCTIONS, SITE_OPS, UNDERSTOOD, coupling, operands
+from wsgraph.lowering.interchange_notes import SCALES, Notes
+from wsgraph.lowering.interchange_ops import (
+    ARG_REDUCTIONS,
+    HOMOGENEOUS,
+    SITE_OPS,
+    UNDERSTOOD,
+    coupling,
+    operands,
+)
 from wsgraph.provenance.axes import Activation, Axis, restrict
 from wsgraph.provenance.moves import IDENTITIES, MOVEMENTS, SHAPE_FROM_SECOND
 from wsgraph.provenance.params import ParamValue
@@ -72,7 +79,7 @@ class _Gatherer:
                 self._pin_value(value)
             return
         for position, value in enumerate(op.inputs()):
-            self._treated(value, number, position)
+            self._treated(value, op.key, number, position)
         self._meetings(operands(op, pointwise=pointwise))
         for value, dims, split in coupling(op):
             self._couple(value, dims, split)
@@ -98,12 +105,15 @@ class _Gatherer:
         for ids in _neurons(axis):
             self.notes.pin(ids.reshape(-1))
 
-    def _treated(self, value: Value, number: int, position: int) -> None:
+    def _treated(self, value: Value, key: str, number: int, position: int) -> None:
         """Neurons that go through an operator differ from those that do not."""
         x = self._activation(value)
         for axis in x.axes if x is not None else ():
             for ids in _neurons(axis):
                 self.notes.mark(torch.unique(ids), number * 16 + position)
+                for kind in SCALES:
+                    if key not in HOMOGENEOUS[kind]:
+                        self.notes.unscale(ids, kind)
 
     def _shade(self, value: Value) -> None:
         """Neurons whose positions lie differently (shifted channels, parts of a patch) are told apart."""

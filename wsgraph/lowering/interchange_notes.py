@@ -10,7 +10,10 @@ from torch import Tensor
 if TYPE_CHECKING:
     from wsgraph.lowering.assemble import Assembled
 
-__all__ = ["Notes"]
+__all__ = ["SCALES", "Notes"]
+
+SCALES = ("positive_scale", "sign")
+"""Kinds of scale: any positive factor, or -1."""
 
 
 
@@ -23,12 +26,14 @@ class Notes:
         pinned: ``[n]`` nodes that must stay where they are.
         couples: (nodes ``[k]``, groups ``[k]``): what is computed of a group's nodes together.
         meetings: (nodes ``[k]``, nodes ``[k]``): pairs that are multiplied with each other.
+        unscaled: for each kind of scale, nodes that go through an operator which does not allow it ``[n]``.
         unknown: True where positions are looked up that were not known when compiling.
     """
 
     def __init__(self, size: int) -> None:
         self.marks = torch.zeros(size, dtype=torch.int64)
         self.pinned = torch.zeros(size, dtype=torch.bool)
+        self.unscaled = {kind: torch.zeros(size, dtype=torch.bool) for kind in SCALES}
         self.couples: list[tuple[Tensor, Tensor]] = []
         self.meetings: list[tuple[Tensor, Tensor]] = []
         self.unknown = False
@@ -41,6 +46,10 @@ class Notes:
     def mark(self, ids: Tensor, fact: int) -> None:
         """Something happens to these nodes and not to others."""
         self.marks[ids[ids >= 0]] += _scramble(torch.tensor(fact + 1))
+
+    def unscale(self, ids: Tensor, kind: str) -> None:
+        """These nodes go through an operator that does not allow a kind of scale."""
+        self.unscaled[kind][ids[ids >= 0]] = True
 
     def tell_apart(self, ids: Tensor, rows: Tensor) -> None:
         """Nodes with different sequences of rows differ.
@@ -72,7 +81,7 @@ class Notes:
     def lines(self, assembled: Assembled) -> tuple[str, ...]:
         """The notes as text, one a line, over blocks and positions; index tensors are added to the blocks'.
 
-        ``pin n3`` all of a block; ``class n3 I`` a class for each node; ``couple n3 I`` a group for each
+        ``pin n3`` all of a block; ``scale n3 sign`` the kinds of scale its operators allow; ``class n3 I`` a class for each node; ``couple n3 I`` a group for each
         node (-1 for none); ``meet n3 n4 I`` pairs of positions ``[2, k]``; ``unknown`` for no claims at all.
         """
         return ("unknown",) if self.unknown else tuple(_Lines(self, assembled).run())
@@ -89,7 +98,11 @@ class _Lines:
         out: list[str] = []
         by_block = _members(self.place)
         for block in self.assembled.nodes:
-            out.extend(self._classes(block.id, by_block[block.id]))
+            ids = by_block[block.id]
+            out.extend(self._classes(block.id, ids))
+            kinds = [kind for kind, off in self.notes.unscaled.items() if not bool(off[ids].any())]
+            if kinds and not bool(self.notes.pinned[ids].any()) and block.attrs.get("role") == "hidden":
+                out.append(" ".join([f"scale n{block.id}", *kinds]))
         for ids, groups in self.notes.couples:
             out.extend(self._couples(ids, groups))
         for left, right in self.notes.meetings:

@@ -10,7 +10,7 @@ from wsgraph.ir.graph import Op, Value
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["ARG_REDUCTIONS", "SITE_OPS", "UNDERSTOOD", "Operand", "coupling", "operands"]
+__all__ = ["ARG_REDUCTIONS", "HOMOGENEOUS", "SITE_OPS", "UNDERSTOOD", "Operand", "coupling", "operands"]
 
 Operand: TypeAlias = tuple[Value, list[int]]
 """A value and, for each of its dimensions, a number; operands vary together along equal numbers."""
@@ -65,6 +65,19 @@ UNDERSTOOD = (
     _ELEMENTWISE | _LAYERS | _NORMS | _REDUCTIONS | _JOINS | {_ATTENTION, "aten.glu"} | frozenset(SITE_OPS)
 )
 """Operators that treat neurons alike but for what edges, :func:`coupling` and :func:`operands` say."""
+
+_LINEAR = _LAYERS | frozenset(_CONVOLUTIONS) | _JOINS | {"aten.mul", "aten.div", "aten.neg", "aten.mean"}
+_AVERAGES = frozenset(key for key in _POOLINGS if "avg" in key or "linear" in key or "nearest" in key)
+
+HOMOGENEOUS: dict[str, frozenset[str]] = {
+    "positive_scale": _LINEAR
+    | frozenset(key for key in _POOLINGS if "cubic" not in key)
+    | {f"aten.{name}" for name in ("relu", "leaky_relu", "prelu", "amax", "amin", "max", "min", "sum")},
+    "sign": _LINEAR
+    | _AVERAGES
+    | {f"aten.{n}" for n in ("tanh", "sin", "asin", "atan", "sinh", "asinh", "atanh", "erf", "sum")},
+}
+"""Operators on a neuron that commute with a scale of it; whatever weights the neuron meets take part."""
 
 _FIXED = 1 << 20
 """Numbers from here on are an operand's own: nothing else varies with them."""

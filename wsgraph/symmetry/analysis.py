@@ -35,7 +35,8 @@ class Analysis:
         nodes, members = self._nodes(group.table), tuple(self._members(group.table))
         blocks = [self.structure.node_by_id[block] for block in nodes]
         scopes = dict.fromkeys(str(b.attrs["scope"]) for b in blocks if b.attrs.get("scope"))
-        kind = _kind({str(b.attrs.get("role")) for b in blocks}, max(t.shape[1] for t in nodes.values()))
+        grouped = any(strip.kind == "hub" and at.shape[1] for strip, at in self._columns(group.table))
+        kind = _kind({str(b.attrs.get("role")) for b in blocks}, grouped=grouped)
         return Symmetry(group.table.shape[0], kind, members, nodes, tuple(scopes), group.table)
 
     def _columns(self, table: Tensor) -> Iterator[tuple[Strip, Tensor]]:
@@ -47,9 +48,8 @@ class Analysis:
             yield strip, table[:, strip_of == number] - strip.base
 
     def _nodes(self, table: Tensor) -> dict[int, Tensor]:
-        blocks = {base: block for block, base in self.graph.node_base.items() if base >= 0}
-        sized = {s.base: s for s in self.graph.strips if s.kind == "nodes" and s.size}
-        return {blocks[s.base]: at for s, at in self._columns(table) if s.base in sized and s.kind == "nodes"}
+        blocks = {base: block for block, base in self.graph.node_base.items()}
+        return {blocks[s.base]: at for s, at in self._columns(table) if s.kind == "nodes"}
 
     def _members(self, table: Tensor) -> Iterator[Member]:
         for strip, at in self._columns(table):
@@ -78,17 +78,13 @@ def _unravel(at: Tensor, sizes: tuple[int, ...]) -> list[Tensor]:
     return out[::-1]
 
 
-def _kind(roles: set[str], width: int) -> str:
-    attention = roles & {"q", "k", "v", "z", "logits"}
-    if "z" in roles and {"q", "k"} & roles:
+def _kind(roles: set[str], *, grouped: bool) -> str:
+    """What the units are, by the roles of their nodes; units that contain groups are larger than neurons."""
+    if not roles & {"q", "k", "v", "z", "logits"}:
+        return "groups" if grouped else "neurons"
+    if grouped or "logits" in roles:
         return "heads"
-    if {"q", "k"} & roles:
-        return "heads" if "logits" in roles else "query_key"
-    if {"v", "z"} & roles:
-        return "value"
-    if attention:
-        return "heads"
-    return "neurons" if width == 1 else "groups"
+    return "query_key" if roles & {"q", "k"} else "value"
 
 
 def analyse(structure: Structure) -> Analysis:

@@ -21,12 +21,14 @@ class Member:
         positions: ``[size, width]`` the positions along that dimension that belong to each unit, in an order
             in which corresponding positions correspond.
         within: (dimension, start, stop): only this part of the tensor is moved; None for all of it.
+        power: for a scale, 1 where these elements are multiplied by a unit's factor, -1 where divided; else 0.
     """
 
     parameter: str
     dimension: int
     positions: Tensor
     within: tuple[int, int, int] | None = None
+    power: int = 0
 
     @property
     def strided(self) -> tuple[int, int, int] | None:
@@ -35,7 +37,7 @@ class Member:
 
         at = self.positions
         offset = int(at[0, 0])
-        stride = int(at[1, 0]) - offset
+        stride = int(at[1, 0]) - offset if at.shape[0] > 1 else 1
         step = int(at[0, 1]) - offset if at.shape[1] > 1 else 1
         units, inner = torch.arange(at.shape[0]), torch.arange(at.shape[1])
         regular = offset + stride * units.unsqueeze(1) + step * inner
@@ -51,6 +53,8 @@ class Member:
             out["width"] = self.positions.shape[1]
         if self.within is not None:
             out["within"] = dict(zip(("dimension", "start", "stop"), self.within, strict=True))
+        if self.power:
+            out["power"] = self.power
         return out
 
 

@@ -27,6 +27,7 @@ class Notes:
         classes: block id to the class of each node ``[size]``.
         couples: (block id, group of each node ``[size]``, -1 for none).
         meetings: (block id, block id, pairs of positions ``[2, k]``).
+        scales: block id to the kinds of scale that all operators on its nodes allow.
         known: False where the compiler could not tell: nothing may be claimed then.
     """
 
@@ -34,6 +35,7 @@ class Notes:
     classes: dict[int, Tensor] = field(default_factory=dict)
     couples: list[tuple[int, Tensor]] = field(default_factory=list)
     meetings: list[tuple[int, int, Tensor]] = field(default_factory=list)
+    scales: dict[int, tuple[str, ...]] = field(default_factory=dict)
     known: bool = True
 
 
@@ -68,6 +70,8 @@ def _read(line: str, structure: Structure, notes: Notes) -> None:
             notes.known = False
         case ["pin", block]:
             notes.pinned.add(_block(block, structure))
+        case ["scale", block, *kinds]:
+            notes.scales[_block(block, structure)] = tuple(kinds)
         case ["class", block, name]:
             notes.classes[_block(block, structure)] = _table(name, structure, block)
         case ["couple", block, name]:

@@ -1,17 +1,91 @@
-"""Scale symmetries: positive factors through ReLU, signs through odd functions."""
+"""Scale symmetries: positive factors through ReLU, signs through odd functions.
+
+If all that goes into a neuron is multiplied by ``a``, and all that comes out of it by ``1 / a``, nothing
+changes where everything in between is positively homogeneous (any a > 0), or odd (a = -1).
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-__all__ = ["scale_symmetries"]
+import torch
+from torch import Tensor
+
+from wsgraph.events.blocks import Learned, Pattern
+from wsgraph.symmetry.model import Member, Symmetry
+from wsgraph.symmetry.notes import read_notes
+from wsgraph.symmetry.uses import uses_of
 
 if TYPE_CHECKING:
+    from wsgraph.events.blocks import NodeBlock, ParamView
     from wsgraph.symmetry.analysis import Analysis
-    from wsgraph.symmetry.model import Symmetry
+
+__all__ = ["scale_symmetries"]
+
+_STATISTICS = frozenset({"running_mean", "running_var"})
+"""Features that belong to what goes into a normalisation, not to what comes out."""
 
 
 def scale_symmetries(analysis: Analysis) -> list[Symmetry]:
-    """Scales."""
-    del analysis
-    return []
+    """The node blocks whose nodes may each be scaled by a factor of their own.
+
+    Members with ``power`` 1 are multiplied by the factor, those with -1 divided by it.
+    """
+    structure = analysis.structure
+    notes = read_notes(structure)
+    if not notes.known:
+        return []
+    found = []
+    readers = _Readers(analysis)
+    for node in structure.nodes:
+        kinds = notes.scales.get(node.id, ())
+        if kinds and node.id not in notes.pinned and node.attrs.get("role") == "hidden":
+            members = readers.members(node)
+            found.extend(_symmetry(analysis, node, kind, members) for kind in kinds if members)
+    return found
+
+
+def _symmetry(analysis: Analysis, node: NodeBlock, kind: str, members: tuple[Member, ...]) -> Symmetry:
+    units = torch.arange(node.size).unsqueeze(1)
+    scope = node.attrs.get("scope")
+    vertices = units + analysis.graph.node_base[node.id]
+    return Symmetry(node.size, kind, members, {node.id: units}, (str(scope),) if scope else (), vertices)
+
+
+class _Readers:
+    """Who reads which coordinates."""
+
+    def __init__(self, analysis: Analysis) -> None:
+        self.structure = analysis.structure
+        self.uses = list(uses_of(analysis.structure, analysis.graph.node_base))
+
+    def members(self, node: NodeBlock) -> tuple[Member, ...]:
+        """Everything that goes into a block and comes out of it; empty if some of it cannot be scaled."""
+        edges = [e for e in self.structure.edges if e.dst == node.id]
+        out = [e for e in self.structure.edges if any(p.block == node.id for p in e.src.parts)]
+        if not edges or not out or any(isinstance(e.feature, Learned) or e.coo for e in (*edges, *out)):
+            return ()
+        by_id = self.structure.node_by_id
+        if any("norm" in by_id[e.dst].attrs for e in out):
+            return ()
+        ingoing = [v for name, v in node.features.items() if name not in _STATISTICS]
+        ingoing += [e.feature for e in edges if not isinstance(e.feature, Learned)]
+        found = [self._member(node, view, "dst", 1) for view in ingoing]
+        for edge in out:
+            if not isinstance(edge.feature, Learned):
+                role = "dst" if edge.pattern is Pattern.ONE_TO_ONE else "src"
+                found.append(self._member(node, edge.feature, role, -1))
+        members = tuple(m for m in found if m is not None)
+        return members if len(members) == len(found) else ()
+
+    def _member(self, node: NodeBlock, view: ParamView, role: str, power: int) -> Member | None:
+        use = next((u for u in self.uses if u.view is view), None)
+        alone = sum(u.view.name == view.name for u in self.uses) == 1
+        if use is None or use.factored is None or not alone or use.groups > 1 or use.repeats:
+            return None
+        dims = use.factored.dims(role)
+        ids = use.src if role == "src" and use.src.numel() else use.dst
+        if len(dims) != 1 or view.name in self.structure.derived or len(ids) != node.size:
+            return None
+        at: Tensor = use.factored.coordinates(role, dims)
+        return Member(view.name, dims[0], at, None, power)
