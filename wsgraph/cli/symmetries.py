@@ -22,21 +22,16 @@ def symmetries_command(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the groups of neurons that may be permuted (or scaled) without changing what a network computes."""
-    import json
-
+    """List the groups of neurons that may be permuted (or scaled) without changing the function."""
     from wsgraph.symmetry.spec import permutation_spec
 
     out = Output(as_json=as_json or spec)
     stream = wsgraph.load(file)
     if spec:
-        out.result(json.loads(json.dumps(permutation_spec(stream).to_dict())))
+        out.result(permutation_spec(stream).to_dict())
         return
     found = wsgraph.symmetries(stream)
-    rows = [
-        (s.kind, str(s.size), str(len(s.members)), ", ".join(s.scopes[:3]) + (", ..." if s.scopes[3:] else ""))
-        for s in found
-    ]
+    rows = [(s.kind, str(s.size), str(len(s.members)), s.places) for s in found]
     out.table(("kind", "#size", "#members", "places"), rows)
     out.line()
     out.line(f"{len(found)} groups")

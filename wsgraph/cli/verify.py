@@ -57,9 +57,7 @@ def verify_command(  # noqa: PLR0913  a command's options are its arguments
     out = Output(as_json=as_json)
     options = CompileOptions(attention=attention, unsupported=unsupported, allow=tuple(allow or ()))
     with out.working(f"verifying {model}"):
-        report = verify(
-            None, model, inputs or None, arch=arch, options=options, samples=samples, seed=seed
-        )
+        report = verify(None, model, inputs or None, arch=arch, options=options, samples=samples, seed=seed)
     rows = [(c.name, "ok" if c.passed else "FAILED", c.detail) for c in report.checks]
     out.table(("check", "result", "detail"), rows)
     out.result({"model": model, **report.to_dict()})

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from wsgraph.ir.constants import ConstantPool
-from wsgraph.ir.graph import Op, Value
 from wsgraph.lowering.interchange_notes import SCALES, Notes
 from wsgraph.lowering.interchange_ops import (
     ARG_REDUCTIONS,
     HOMOGENEOUS,
+    PRODUCTS,
     SITE_OPS,
     UNDERSTOOD,
     coupling,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from wsgraph.ir.graph import Op, Value
     from wsgraph.lowering.driver import Lowered
     from wsgraph.lowering.interchange_ops import Operand
 
@@ -79,7 +80,7 @@ class _Gatherer:
                 self._pin_value(value)
             return
         for position, value in enumerate(op.inputs()):
-            self._treated(value, op.key, number, position)
+            self._treated(op, value, number, position)
         self._meetings(operands(op, pointwise=pointwise))
         for value, dims, split in coupling(op):
             self._couple(value, dims, split)
@@ -105,14 +106,17 @@ class _Gatherer:
         for ids in _neurons(axis):
             self.notes.pin(ids.reshape(-1))
 
-    def _treated(self, value: Value, key: str, number: int, position: int) -> None:
+    def _treated(self, op: Op, value: Value, number: int, position: int) -> None:
         """Neurons that go through an operator differ from those that do not."""
         x = self._activation(value)
+        # x * f(x) and c / x are no multiples of x.
+        others = [v for k, v in enumerate(op.inputs()) if k != position and self._activation(v) is not None]
+        linear = op.key not in PRODUCTS or not (others or (op.key == "aten.div" and position > 0))
         for axis in x.axes if x is not None else ():
             for ids in _neurons(axis):
                 self.notes.mark(torch.unique(ids), number * 16 + position)
                 for kind in SCALES:
-                    if key not in HOMOGENEOUS[kind]:
+                    if not linear or op.key not in HOMOGENEOUS[kind]:
                         self.notes.unscale(ids, kind)
 
     def _shade(self, value: Value) -> None:

@@ -16,8 +16,6 @@ SCALES = ("positive_scale", "sign")
 """Kinds of scale: any positive factor, or -1."""
 
 
-
-
 class Notes:
     """What tells neurons apart, collected over a graph.
 
@@ -62,7 +60,7 @@ class Notes:
         ids, rows = ids[present], rows[present]
         if not len(ids):
             return
-        kind = torch.unique(rows, dim=0, return_inverse=True)[1]  # type: ignore[no-untyped-call]  # torch's
+        kind = torch.unique(rows, dim=0, return_inverse=True)[1]
         if int(kind.max()) == 0:
             return
         order = torch.argsort(ids, stable=True)
@@ -81,8 +79,9 @@ class Notes:
     def lines(self, assembled: Assembled) -> tuple[str, ...]:
         """The notes as text, one a line, over blocks and positions; index tensors are added to the blocks'.
 
-        ``pin n3`` all of a block; ``scale n3 sign`` the kinds of scale its operators allow; ``class n3 I`` a class for each node; ``couple n3 I`` a group for each
-        node (-1 for none); ``meet n3 n4 I`` pairs of positions ``[2, k]``; ``unknown`` for no claims at all.
+        ``pin n3`` all of a block; ``scale n3 sign`` the kinds of scale its operators allow; ``class n3 I`` a
+        class for each node; ``couple n3 I`` a group for each node (-1 for none); ``meet n3 n4 I`` pairs of
+        positions ``[2, k]``; ``unknown`` for no claims at all.
         """
         return ("unknown",) if self.unknown else tuple(_Lines(self, assembled).run())
 
@@ -139,7 +138,7 @@ class _Lines:
         present = (left >= 0) & (right >= 0)
         a, b = self.place[left[present]], self.place[right[present]]
         out = []
-        for first, second in torch.unique(torch.stack([a[:, 0], b[:, 0]]), dim=1).T.tolist():  # type: ignore[no-untyped-call]  # torch's
+        for first, second in torch.unique(torch.stack([a[:, 0], b[:, 0]]), dim=1).T.tolist():
             here = (a[:, 0] == first) & (b[:, 0] == second)
             out.append(f"meet n{first} n{second} {self._index(torch.stack([a[here, 1], b[here, 1]]))}")
         return out
@@ -158,7 +157,7 @@ def _members(place: Tensor) -> dict[int, Tensor]:
     live = (place[:, 0] >= 0).nonzero().flatten()
     order = live[torch.argsort(place[live, 0] * (int(place[:, 1].max()) + 1) + place[live, 1])]
     blocks, counts = torch.unique_consecutive(place[order, 0], return_counts=True)
-    return dict(zip(blocks.tolist(), order.split(counts.tolist()), strict=True))
+    return dict(zip(blocks.tolist(), torch.split(order, counts.tolist()), strict=True))
 
 
 def _scramble(numbers: Tensor) -> Tensor:

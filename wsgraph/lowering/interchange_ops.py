@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING, TypeAlias
 from wsgraph.ir.graph import Op, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-__all__ = ["ARG_REDUCTIONS", "HOMOGENEOUS", "SITE_OPS", "UNDERSTOOD", "Operand", "coupling", "operands"]
+__all__ = [
+    "ARG_REDUCTIONS",
+    "HOMOGENEOUS",
+    "PRODUCTS",
+    "SITE_OPS",
+    "UNDERSTOOD",
+    "Operand",
+    "coupling",
+    "operands",
+]
 
 Operand: TypeAlias = tuple[Value, list[int]]
 """A value and, for each of its dimensions, a number; operands vary together along equal numbers."""
@@ -69,10 +78,13 @@ UNDERSTOOD = (
 _LINEAR = _LAYERS | frozenset(_CONVOLUTIONS) | _JOINS | {"aten.mul", "aten.div", "aten.neg", "aten.mean"}
 _AVERAGES = frozenset(key for key in _POOLINGS if "avg" in key or "linear" in key or "nearest" in key)
 
+PRODUCTS = frozenset({"aten.mul", "aten.div"})
+"""Operators of the sets below that are linear in one operand only."""
+
 HOMOGENEOUS: dict[str, frozenset[str]] = {
     "positive_scale": _LINEAR
     | frozenset(key for key in _POOLINGS if "cubic" not in key)
-    | {f"aten.{name}" for name in ("relu", "leaky_relu", "prelu", "amax", "amin", "max", "min", "sum")},
+    | {f"aten.{name}" for name in ("relu", "leaky_relu", "amax", "amin", "sum")},
     "sign": _LINEAR
     | _AVERAGES
     | {f"aten.{n}" for n in ("tanh", "sin", "asin", "atan", "sinh", "asinh", "atanh", "erf", "sum")},
@@ -85,17 +97,9 @@ _FIXED = 1 << 20
 
 def operands(op: Op, *, pointwise: bool) -> list[Operand]:
     """The tensor arguments of an operator whose elements meet, with the dimensions along which they do."""
-    if op.key == _ATTENTION:
-        return _attention(op)
-    if op.key == "aten.einsum":
-        return _einsum(op)
-    if op.key in _CONVOLUTIONS:
-        return _convolution(op)
-    if op.key == "aten.linear":
-        given = op.arguments
-        return [(given["input"], _product(given["input"], 0)), (given["weight"], [_FIXED, 0])]
-    if op.key in _LAYERS - {"aten.embedding"}:
-        return _matrix_product(op)
+    rule = _RULES.get(op.key)
+    if rule is not None:
+        return rule(op)
     if pointwise or op.key in _ELEMENTWISE:
         return [(v, _aligned(v)) for v in op.inputs()]
     return []
@@ -110,6 +114,11 @@ def _product(value: Value, contracted: int) -> list[int]:
     """The last dimension is contracted; the others align from the right."""
     numbers = [n + 1 for n in _aligned(value)]
     return [*numbers[:-1], contracted]
+
+
+def _linear(op: Op) -> list[Operand]:
+    x, weight = op.arguments["input"], op.arguments["weight"]
+    return [(x, _product(x, 0)), (weight, [_FIXED, 0])]
 
 
 def _matrix_product(op: Op) -> list[Operand]:
@@ -178,3 +187,14 @@ def coupling(op: Op) -> Iterator[tuple[Value, tuple[int, ...], int]]:
         yield value, tuple(range(2, rank)), 1
     elif "softmax" in op.key:
         yield value, (int(given["dim"]) % rank,), 1
+
+
+_RULES: dict[str, Callable[[Op], list[Operand]]] = {
+    _ATTENTION: _attention,
+    "aten.einsum": _einsum,
+    "aten.linear": _linear,
+    **dict.fromkeys(_CONVOLUTIONS, _convolution),
+    **dict.fromkeys(
+        (f"aten.{n}" for n in ("matmul", "mm", "bmm", "mv", "addmm", "baddbmm")), _matrix_product
+    ),
+}

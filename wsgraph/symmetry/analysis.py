@@ -35,7 +35,8 @@ class Analysis:
         nodes, members = self._nodes(group.table), tuple(self._members(group.table))
         blocks = [self.structure.node_by_id[block] for block in nodes]
         scopes = dict.fromkeys(str(b.attrs["scope"]) for b in blocks if b.attrs.get("scope"))
-        grouped = any(strip.kind == "hub" and at.shape[1] for strip, at in self._columns(group.table))
+        hubs = any(strip.kind == "hub" for strip, _ in self._columns(group.table))
+        grouped = hubs and max(at.shape[1] for at in nodes.values()) > 1
         kind = _kind({str(b.attrs.get("role")) for b in blocks}, grouped=grouped)
         return Symmetry(group.table.shape[0], kind, members, nodes, tuple(scopes), group.table)
 

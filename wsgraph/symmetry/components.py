@@ -52,7 +52,8 @@ def densify(left: Tensor, right: Tensor) -> Tensor:
     """A number for each pair of numbers, small enough to be paired again."""
     a, b = (torch.unique(t, return_inverse=True)[1] for t in (left, right))
     width = int(b.max()) + 1 if b.numel() else 1
-    return torch.unique(a * width + b, return_inverse=True)[1]
+    dense: Tensor = torch.unique(a * width + b, return_inverse=True)[1]
+    return dense
 
 
 def scramble(numbers: Tensor) -> Tensor:

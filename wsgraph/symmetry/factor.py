@@ -51,7 +51,7 @@ class Factored:
         linear layer).
         """
         picked = list(dims)
-        along = torch.unique(self.steps["m"][:, picked], dim=0)  # type: ignore[no-untyped-call]  # torch's
+        along = torch.unique(self.steps["m"][:, picked], dim=0)
         at = self.base[picked] + self.steps[role][:, None, picked] + along[None]
         return ravel(at, [self.shape[d] for d in dims])
 

@@ -21,7 +21,7 @@ class Member:
         positions: ``[size, width]`` the positions along that dimension that belong to each unit, in an order
             in which corresponding positions correspond.
         within: (dimension, start, stop): only this part of the tensor is moved; None for all of it.
-        power: for a scale, 1 where these elements are multiplied by a unit's factor, -1 where divided; else 0.
+        power: for a scale, 1 where a unit's factor multiplies these elements, -1 where it divides; else 0.
     """
 
     parameter: str
@@ -32,7 +32,7 @@ class Member:
 
     @property
     def strided(self) -> tuple[int, int, int] | None:
-        """(offset, stride, step): unit u's w-th position is offset + stride * u + step * w; None if irregular."""
+        """(offset, stride, step): unit u has positions offset + stride * u + step * w; None if irregular."""
         import torch
 
         at = self.positions
@@ -81,8 +81,12 @@ class Symmetry:
     vertices: Tensor
 
     def __repr__(self) -> str:
-        where = ", ".join(self.scopes[:3]) + (", ..." if len(self.scopes) > 3 else "")
-        return f"Symmetry({self.size} {self.kind}, {len(self.members)} members: {where})"
+        return f"Symmetry({self.size} {self.kind}, {len(self.members)} members: {self.places})"
+
+    @property
+    def places(self) -> str:
+        """The first few scopes, for a line of text."""
+        return ", ".join(self.scopes[:3]) + (", ..." if len(self.scopes) > 3 else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -73,8 +73,7 @@ def move_weights(stream: EventStream, analysis: Analysis, goes_to: Tensor) -> di
     mover = _Mover(stream, analysis, comes_from)
     for name, views in mover.changes().items():
         after[name] = _written(name, before[name], views, stream.structure.indices)
-    for name, tensor in mover.sources().items():
-        after[name] = tensor
+    after.update(mover.sources())
     for name, spec in stream.structure.tensors.items():
         if spec.tied_to is not None:
             after[name] = after[spec.tied_to]

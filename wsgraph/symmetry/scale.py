@@ -25,6 +25,14 @@ __all__ = ["scale_symmetries"]
 _STATISTICS = frozenset({"running_mean", "running_var"})
 """Features that belong to what goes into a normalisation, not to what comes out."""
 
+_FACTORS = frozenset(
+    f"aten.{name}"
+    for name in (
+        "mul", "batch_norm", "layer_norm", "native_layer_norm", "rms_norm", "group_norm", "instance_norm",
+    )
+)  # fmt: skip
+"""Operators whose one-to-one edges are factors (a PReLU's are slopes, a division's are divisors)."""
+
 
 def scale_symmetries(analysis: Analysis) -> list[Symmetry]:
     """The node blocks whose nodes may each be scaled by a factor of their own.
@@ -35,7 +43,7 @@ def scale_symmetries(analysis: Analysis) -> list[Symmetry]:
     notes = read_notes(structure)
     if not notes.known:
         return []
-    found = []
+    found: list[Symmetry] = []
     readers = _Readers(analysis)
     for node in structure.nodes:
         kinds = notes.scales.get(node.id, ())
@@ -64,6 +72,8 @@ class _Readers:
         edges = [e for e in self.structure.edges if e.dst == node.id]
         out = [e for e in self.structure.edges if any(p.block == node.id for p in e.src.parts)]
         if not edges or not out or any(isinstance(e.feature, Learned) or e.coo for e in (*edges, *out)):
+            return ()
+        if any(e.pattern is Pattern.ONE_TO_ONE and e.attrs.get("op") not in _FACTORS for e in (*edges, *out)):
             return ()
         by_id = self.structure.node_by_id
         if any("norm" in by_id[e.dst].attrs for e in out):

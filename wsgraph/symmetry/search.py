@@ -106,7 +106,8 @@ def _cuts(whole: _Graph) -> list[Tensor]:
 def _own_color(colors: Tensor) -> Tensor:
     """Vertices that no other vertex has the colour of."""
     _, inverse, counts = torch.unique(colors, return_inverse=True, return_counts=True)
-    return counts[inverse] == 1
+    single: Tensor = counts[inverse] == 1
+    return single
 
 
 def _groups(whole: _Graph, labels: Tensor) -> list[Tensor]:
@@ -128,7 +129,7 @@ def _groups(whole: _Graph, labels: Tensor) -> list[Tensor]:
     key[~has_nodes] = int(key.max()) + 1 + torch.arange(int((~has_nodes).sum())) if len(key) else key
     by_key = torch.argsort(key, stable=True)
     _, counts = torch.unique_consecutive(key[by_key], return_counts=True)
-    for units in by_key.split(counts.tolist()):
+    for units in torch.split(by_key, counts.tolist()):
         if len(units) > 1:
             at = starts[units].unsqueeze(1) + torch.arange(int(sizes[units[0]]))
             tables.append(order[at])

@@ -91,9 +91,10 @@ def verify(
 
 def _same_structure(stream: EventStream, fresh: EventStream) -> Check:
     same = stream.fingerprint == fresh.fingerprint
-    detail = f"{stream.num_nodes:,} nodes and {stream.num_edges:,} edges, fingerprint {stream.fingerprint[:12]}"
+    own, other = stream.fingerprint[:12], fresh.fingerprint[:12]
+    detail = f"{stream.num_nodes:,} nodes and {stream.num_edges:,} edges, fingerprint {own}"
     if not same:
-        detail = f"compiling the model gives {fresh.fingerprint[:12]}, the stream is {stream.fingerprint[:12]}"
+        detail = f"compiling the model gives fingerprint {other}, the stream's is {own}"
     return Check("structure", same, detail)
 
 
@@ -127,7 +128,7 @@ def _round_trip(stream: EventStream, tensors: Mapping[str, Tensor]) -> Check:
     return Check("round trip", not wrong, detail)
 
 
-def _influence(  # noqa: PLR0913, PLR0917  the model in its stages, and how to sample
+def _influence(
     graph: Graph,
     source: Source,
     registry: Registry,
