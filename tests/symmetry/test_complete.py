@@ -133,8 +133,8 @@ def test_llama_heads_with_their_keys_and_values() -> None:
     model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**_small(**sizes)))
     # its normalisations and rotations round to float32, whatever the weights are
     found = permutations(proved(model, "1x5:int64", tolerance=2e-6))
-    # two key/value groups as wholes, two query heads in each, four value dimensions in each; rotary dimensions
-    # of queries and keys are pinned
+    # two key/value groups as wholes, two query heads in each, four value dimensions in each; the rotary
+    # dimensions of queries and keys are pinned
     block = {("heads", 2): 1 + 2, ("value", 4): 2, ("neurons", 12): 1}
     assert found == {**_times(2, block), ("neurons", 16): 1}
 

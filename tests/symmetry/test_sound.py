@@ -168,7 +168,10 @@ _CASES: dict[str, tuple[nn.Module, tuple[str, ...], dict[tuple[str, int], int] |
         Net(_position_in_the_input, **_linears(3, 4, 2)), ("1x5x3", "1x5"), {},
     ),
     "hidden tokens in an order": (
-        Net(_attention_over_hidden_tokens, a=nn.Linear(5, 6), b=nn.Linear(3, 4), c=nn.Linear(3, 4), d=nn.Linear(3, 2)),
+        Net(
+            _attention_over_hidden_tokens,
+            a=nn.Linear(5, 6), b=nn.Linear(3, 4), c=nn.Linear(3, 4), d=nn.Linear(3, 2),
+        ),
         ("1x5x3",), None,
     ),
     "weight norm": (
