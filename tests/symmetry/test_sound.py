@@ -110,6 +110,16 @@ def _attention_over_hidden_tokens(s: Net, x: Tensor) -> Any:
     return s.d(F.scaled_dot_product_attention(s.b(tokens), s.c(tokens), tokens, is_causal=True))
 
 
+def _direct_and_derived(s: Net, x: Tensor) -> Any:
+    y = torch.tanh(F.linear(x, s.w))
+    return s.b(torch.relu(F.linear(y, s.w * s.w.abs().amax(0))))
+
+
+def _direct_and_irregular(s: Net, x: Tensor) -> Any:
+    y = torch.relu(F.linear(s.a(x), s.w))
+    return s.b(y) + s.c(torch.relu(F.linear(x[:, [0, 0, 1, 2]], s.w)))
+
+
 _CASES: dict[str, tuple[nn.Module, tuple[str, ...], dict[tuple[str, int], int] | None]] = {
     "distinct constants": (Net(_buffer(torch.tensor([1.0, 2, 3, 4])), **_linears(3, 4, 2)), ("1x3",), {}),
     "equal constants": (
@@ -173,6 +183,13 @@ _CASES: dict[str, tuple[nn.Module, tuple[str, ...], dict[tuple[str, int], int] |
             a=nn.Linear(5, 6), b=nn.Linear(3, 4), c=nn.Linear(3, 4), d=nn.Linear(3, 2),
         ),
         ("1x5x3",), None,
+    ),
+    "a weight and what is computed from it": (
+        Net(_direct_and_derived, w=param(4, 4), b=nn.Linear(4, 2)), ("1x4",), None,
+    ),
+    "a weight read irregularly elsewhere": (
+        Net(_direct_and_irregular, **_linears(3, 4), w=param(5, 4), b=nn.Linear(5, 2), c=nn.Linear(5, 2)),
+        ("1x3",), None,
     ),
     "weight norm": (
         nn.Sequential(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -40,17 +41,23 @@ class Analysis:
         kind = _kind({str(b.attrs.get("role")) for b in blocks}, grouped=grouped)
         return Symmetry(group.table.shape[0], kind, members, nodes, tuple(scopes), group.table)
 
+    @cached_property
+    def _bases(self) -> Tensor:
+        return torch.tensor([s.base for s in self.graph.strips])
+
+    @cached_property
+    def _blocks(self) -> dict[int, int]:
+        return {base: block for block, base in self.graph.node_base.items()}
+
     def _columns(self, table: Tensor) -> Iterator[tuple[Strip, Tensor]]:
         """The parts of a table that lie in each strip of vertices; all rows are alike in that."""
-        bases = torch.tensor([s.base for s in self.graph.strips])
-        strip_of = torch.bucketize(table[0], bases, right=True) - 1
+        strip_of = torch.bucketize(table[0], self._bases, right=True) - 1
         for number in torch.unique(strip_of).tolist():
             strip = self.graph.strips[number]
             yield strip, table[:, strip_of == number] - strip.base
 
     def _nodes(self, table: Tensor) -> dict[int, Tensor]:
-        blocks = {base: block for block, base in self.graph.node_base.items()}
-        return {blocks[s.base]: at for s, at in self._columns(table) if s.kind == "nodes"}
+        return {self._blocks[s.base]: at for s, at in self._columns(table) if s.kind == "nodes"}
 
     def _members(self, table: Tensor) -> Iterator[Member]:
         for strip, at in self._columns(table):

@@ -11,7 +11,7 @@ from wsgraph.symmetry.derived import add_derived
 from wsgraph.symmetry.incidence import Incidence
 from wsgraph.symmetry.notes import Notes, read_notes
 from wsgraph.symmetry.parameters import add_parameters
-from wsgraph.symmetry.uses import node_vertices, uses_of
+from wsgraph.symmetry.uses import indexed_names, node_vertices, uses_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +36,12 @@ def build_incidence(structure: Structure) -> Incidence:
     uses = list(uses_of(structure, graph.node_base))
     for edge in structure.edges:
         _add_edge(graph, structure, edge)
-    coordinates = add_parameters(graph, uses)
+    irregular = set(indexed_names(structure))
+    for use in uses:
+        if use.view.name in irregular:
+            graph.pin(use.dst)
+            graph.pin(use.src)
+    coordinates = add_parameters(graph, uses, frozenset(structure.derived))
     add_derived(structure, coordinates)
     if not notes.known:
         graph.pin(torch.arange(graph.size))

@@ -7,6 +7,8 @@ from torch import Tensor
 
 __all__ = ["components", "degrees", "densify", "scramble"]
 
+_WIDEST = 1 << 62
+
 
 def components(size: int, left: Tensor, right: Tensor, use: Tensor, fixed: Tensor) -> Tensor:
     """Connected components.
@@ -49,10 +51,15 @@ def degrees(edges: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 
 def densify(left: Tensor, right: Tensor) -> Tensor:
-    """A number for each pair of numbers, small enough to be paired again."""
+    """A number for each pair of numbers, different for different pairs."""
+    if not left.numel():
+        return left
+    low = min(int(left.min()), int(right.min()))
+    width = int(right.max()) + 1
+    if low >= 0 and (int(left.max()) + 1) * width < _WIDEST:
+        return left * width + right
     a, b = (torch.unique(t, return_inverse=True)[1] for t in (left, right))
-    width = int(b.max()) + 1 if b.numel() else 1
-    dense: Tensor = torch.unique(a * width + b, return_inverse=True)[1]
+    dense: Tensor = a * (int(b.max()) + 1) + b
     return dense
 
 

@@ -36,33 +36,35 @@ _Placement = tuple[tuple[str, int], ...]
 
 
 def add_derived(structure: Structure, coordinates: Coordinates) -> None:
-    """Tie the coordinates of derived tensors to those of their sources, or pin them."""
+    """Tie the coordinates of derived tensors to those of their sources, or pin both."""
     readers = _readers(structure, coordinates)
-    for key, strip in list(coordinates.strips.items()):
-        derived = structure.derived.get(strip.tensor)
-        if derived is None:
-            continue
-        tiles = [k for k in coordinates.strips if k[0] == strip.tensor and k[2] == key[2]]
-        alone = all(readers[name] == 1 for name in derived.sources)
-        placement = None
-        if alone and strip.parts == 1 and len(strip.dims) == 1 and len(tiles) == 1:
-            placement = _placement(structure, derived, strip.dims[0])
-        if placement is None:
-            coordinates.graph.pin(torch.arange(strip.size) + strip.base)
-        else:
-            _tie(coordinates, strip, placement)
+    strips = list(coordinates.strips.items())
+    for derived in structure.derived.values():
+        own = [(key, strip) for key, strip in strips if strip.tensor == derived.name]
+        alone = all(readers[name] == 1 for name in derived.sources) and len({key[1] for key, _ in own}) == 1
+        for _, strip in own:
+            simple = alone and strip.parts == 1 and len(strip.dims) == 1
+            placement = _placement(structure, derived, strip.dims[0]) if simple else None
+            if placement is None:
+                coordinates.graph.pin(torch.arange(strip.size) + strip.base)
+            else:
+                _tie(coordinates, strip, placement)
+        if not alone:
+            # What else reads the sources must not move them under the derived tensor.
+            sources = {structure.storage_name(name) for name in derived.sources}
+            for _, strip in strips:
+                if strip.tensor in sources:
+                    coordinates.graph.pin(torch.arange(strip.size) + strip.base)
 
 
 def _readers(structure: Structure, coordinates: Coordinates) -> dict[str, int]:
-    """How many derived tensors and tiles read each tensor."""
-    direct = {(name, tile) for name, tile, _ in coordinates.strips}
-    counts = dict.fromkeys(structure.tensors, 0)
-    for name in [name for name, _ in direct if name in counts]:
+    """How many derived tensors and tiles read each tensor; one more for a name tied to another."""
+    counts = {name: int(spec.tied_to is not None) for name, spec in structure.tensors.items()}
+    names = [name for name, _ in {(name, tile) for name, tile, _ in coordinates.strips} if name in counts]
+    names += [name for derived in structure.derived.values() for name in derived.sources]
+    for name in names:
         counts[name] += 1
-    for derived in structure.derived.values():
-        for name in derived.sources:
-            counts[name] = counts.get(name, 0) + 1
-    return counts
+    return {name: max(count, counts[structure.storage_name(name)]) for name, count in counts.items()}
 
 
 def _tie(coordinates: Coordinates, strip: Strip, placement: _Placement) -> None:

@@ -9,6 +9,7 @@ import torch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
     from wsgraph.symmetry.incidence import Incidence, Strip
     from wsgraph.symmetry.uses import Use
@@ -43,8 +44,15 @@ class Coordinates:
         return self.strips[key]
 
 
-def add_parameters(graph: Incidence, uses: Iterable[Use]) -> Coordinates:
+def add_parameters(
+    graph: Incidence, uses: Iterable[Use], derived: AbstractSet[str] = frozenset()
+) -> Coordinates:
     """Connect neurons with the coordinates that they read; pin those whose sharing cannot be described.
+
+    Args:
+        graph: the coloured graph.
+        uses: all uses of tensors.
+        derived: names of derived tensors, which can only be moved along their dimensions.
 
     Returns:
         The coordinates made, by tensor, tile and dimensions.
@@ -55,7 +63,7 @@ def add_parameters(graph: Incidence, uses: Iterable[Use]) -> Coordinates:
         by_tensor.setdefault(use.view.name, []).append(use)
     for name, given in by_tensor.items():
         for tile, together in enumerate(_tiles(given)):
-            _add_tile(coordinates, name, tile, together)
+            _add_tile(coordinates, name, tile, together, movable=name not in derived)
     return coordinates
 
 
@@ -78,10 +86,10 @@ def _overlap(left: Use, right: Use) -> bool:
     return all(bool((a.occupied(d) & b.occupied(d)).any()) for d in range(len(a.shape)))
 
 
-def _add_tile(coordinates: Coordinates, name: str, tile: int, uses: list[Use]) -> None:
+def _add_tile(coordinates: Coordinates, name: str, tile: int, uses: list[Use], *, movable: bool) -> None:
     alone = len(uses) == 1
     if not all(_describable(use, alone=alone) for use in uses) or _clash(uses):
-        if not (alone and _free(uses[0])):
+        if not (alone and movable and _free(uses[0])):
             for use in uses:
                 coordinates.graph.pin(use.dst)
                 coordinates.graph.pin(use.src)

@@ -6,6 +6,7 @@ changes where everything in between is positively homogeneous (any a > 0), or od
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,10 +15,10 @@ from torch import Tensor
 from wsgraph.events.blocks import Learned, Pattern
 from wsgraph.symmetry.model import Member, Symmetry
 from wsgraph.symmetry.notes import read_notes
-from wsgraph.symmetry.uses import uses_of
+from wsgraph.symmetry.uses import indexed_names, uses_of
 
 if TYPE_CHECKING:
-    from wsgraph.events.blocks import NodeBlock, ParamView
+    from wsgraph.events.blocks import EdgeBlock, NodeBlock, ParamView
     from wsgraph.symmetry.analysis import Analysis
 
 __all__ = ["scale_symmetries"]
@@ -65,12 +66,21 @@ class _Readers:
 
     def __init__(self, analysis: Analysis) -> None:
         self.structure = analysis.structure
-        self.uses = list(uses_of(analysis.structure, analysis.graph.node_base))
+        uses = list(uses_of(analysis.structure, analysis.graph.node_base))
+        self.uses = {id(use.view): use for use in uses}
+        self.count = Counter(use.view.name for use in uses)
+        self.count.update(indexed_names(analysis.structure))
+        self.count.update(name for derived in analysis.structure.derived.values() for name in derived.sources)
+        self.into: dict[int, list[EdgeBlock]] = {}
+        self.out_of: dict[int, list[EdgeBlock]] = {}
+        for edge in analysis.structure.edges:
+            self.into.setdefault(edge.dst, []).append(edge)
+            for block in {p.block for p in edge.src.parts}:
+                self.out_of.setdefault(block, []).append(edge)
 
     def members(self, node: NodeBlock) -> tuple[Member, ...]:
         """Everything that goes into a block and comes out of it; empty if some of it cannot be scaled."""
-        edges = [e for e in self.structure.edges if e.dst == node.id]
-        out = [e for e in self.structure.edges if any(p.block == node.id for p in e.src.parts)]
+        edges, out = self.into.get(node.id, []), self.out_of.get(node.id, [])
         if not edges or not out or any(isinstance(e.feature, Learned) or e.coo for e in (*edges, *out)):
             return ()
         if any(e.pattern is Pattern.ONE_TO_ONE and e.attrs.get("op") not in _FACTORS for e in (*edges, *out)):
@@ -89,8 +99,8 @@ class _Readers:
         return members if len(members) == len(found) else ()
 
     def _member(self, node: NodeBlock, view: ParamView, role: str, power: int) -> Member | None:
-        use = next((u for u in self.uses if u.view is view), None)
-        alone = sum(u.view.name == view.name for u in self.uses) == 1
+        use = self.uses.get(id(view))
+        alone = self.count[view.name] == 1
         if use is None or use.factored is None or not alone or use.groups > 1 or use.repeats:
             return None
         dims = use.factored.dims(role)

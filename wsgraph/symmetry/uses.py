@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wsgraph.events.blocks import EdgeBlock, NodeView
     from wsgraph.events.structure import Structure
 
-__all__ = ["Use", "node_vertices", "uses_of"]
+__all__ = ["Use", "indexed_names", "node_vertices", "uses_of"]
 
 _ROLES: dict[Pattern, dict[str, tuple[int, ...]]] = {
     Pattern.DENSE: {"dst": (0,), "src": (1,), "m": (2,)},
@@ -65,6 +65,12 @@ def node_vertices(view: NodeView, base: Mapping[int, int], indices: Mapping[str,
     parts = [torch.arange(p.start, p.stop) + base[p.block] for p in view.parts]
     ids = torch.cat(parts) if parts else torch.zeros(0, dtype=torch.int64)
     return ids if view.index is None else ids[indices[view.index].long()]
+
+
+def indexed_names(structure: Structure) -> list[str]:
+    """The tensors that indexed edges read, once a block."""
+    features = [e.feature for e in structure.edges if e.pattern is Pattern.INDEXED]
+    return [f.name for f in features if isinstance(f, ParamView)]
 
 
 def uses_of(structure: Structure, base: Mapping[int, int]) -> Iterator[Use]:
