@@ -42,7 +42,7 @@ def _resnet(*layers: int, **options: Any) -> nn.Module:
 
 def test_residual_cnn() -> None:
     """Stem and first stage share a stream; later stages have one each; each block hides one more layer."""
-    found = permutations(proved(_resnet(2, 1, 1, 1), "1x3x32x32"))
+    found = permutations(proved(_resnet(2, 1, 1, 1), "1x3x32x32", alone=False))
     streams = {("neurons", n): 1 for n in (64, 128, 256, 512)}
     inner = {("neurons", 64): 2, ("neurons", 128): 1, ("neurons", 256): 1, ("neurons", 512): 1}
     assert found == {key: streams[key] + inner[key] for key in streams}
@@ -67,7 +67,7 @@ def test_grouped_and_depthwise_convolutions() -> None:
 
 
 def test_resnext() -> None:
-    found = permutations(proved(_resnet(1, 1, 1, 1, groups=2, width_per_group=4), "1x3x32x32"))
+    found = permutations(proved(_resnet(1, 1, 1, 1, groups=2, width_per_group=4), "1x3x32x32", alone=False))
     # in each of four blocks: both groups as wholes; inputs and outputs of the grouped convolution inside each
     assert found[("groups", 2)] == 4
     inside = {("neurons", n): 4 for n in (4, 8, 16, 32)}

@@ -41,8 +41,9 @@ def build_incidence(structure: Structure) -> Incidence:
         if use.view.name in irregular:
             graph.pin(use.dst)
             graph.pin(use.src)
-    coordinates = add_parameters(graph, uses, frozenset(structure.derived))
-    add_derived(structure, coordinates)
+    sources = {name for derived in structure.derived.values() for name in derived.sources}
+    coordinates = add_parameters(graph, uses, structure.derived.keys() | sources)
+    add_derived(structure, coordinates, [*irregular, *(use.view.name for use in uses)])
     if not notes.known:
         graph.pin(torch.arange(graph.size))
     return graph

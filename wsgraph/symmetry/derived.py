@@ -16,7 +16,7 @@ import torch
 from wsgraph.events.derived import evaluate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from torch import Tensor
 
@@ -35,9 +35,15 @@ _Placement = tuple[tuple[str, int], ...]
 """Source dimensions that move together: (tensor, dimension)."""
 
 
-def add_derived(structure: Structure, coordinates: Coordinates) -> None:
-    """Tie the coordinates of derived tensors to those of their sources, or pin both."""
-    readers = _readers(structure, coordinates)
+def add_derived(structure: Structure, coordinates: Coordinates, direct: Iterable[str]) -> None:
+    """Tie the coordinates of derived tensors to those of their sources, or pin both.
+
+    Args:
+        structure: the structure.
+        coordinates: those made so far.
+        direct: names of the tensors that blocks read, once a view.
+    """
+    readers = _readers(structure, direct)
     strips = list(coordinates.strips.items())
     for derived in structure.derived.values():
         own = [(key, strip) for key, strip in strips if strip.tensor == derived.name]
@@ -57,10 +63,10 @@ def add_derived(structure: Structure, coordinates: Coordinates) -> None:
                     coordinates.graph.pin(torch.arange(strip.size) + strip.base)
 
 
-def _readers(structure: Structure, coordinates: Coordinates) -> dict[str, int]:
-    """How many derived tensors and tiles read each tensor; one more for a name tied to another."""
+def _readers(structure: Structure, direct: Iterable[str]) -> dict[str, int]:
+    """How often each tensor is read, directly or by a recipe; one more for a name tied to another."""
     counts = {name: int(spec.tied_to is not None) for name, spec in structure.tensors.items()}
-    names = [name for name, _ in {(name, tile) for name, tile, _ in coordinates.strips} if name in counts]
+    names = [name for name in direct if name in counts]
     names += [name for derived in structure.derived.values() for name in derived.sources]
     for name in names:
         counts[name] += 1

@@ -52,7 +52,7 @@ def add_parameters(
     Args:
         graph: the coloured graph.
         uses: all uses of tensors.
-        derived: names of derived tensors, which can only be moved along their dimensions.
+        derived: names of derived tensors and of their sources, which move along their dimensions only.
 
     Returns:
         The coordinates made, by tensor, tile and dimensions.
