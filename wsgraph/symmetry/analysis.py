@@ -39,7 +39,7 @@ class Analysis:
         hubs = any(strip.kind == "hub" for strip, _ in self._columns(group.table))
         grouped = hubs and max(at.shape[1] for at in nodes.values()) > 1
         kind = _kind({str(b.attrs.get("role")) for b in blocks}, grouped=grouped)
-        return Symmetry(group.table.shape[0], kind, members, nodes, tuple(scopes), group.table)
+        return Symmetry(group.table.shape[0], kind, members, nodes, tuple(scopes))
 
     @cached_property
     def _bases(self) -> Tensor:

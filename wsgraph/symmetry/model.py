@@ -70,7 +70,6 @@ class Symmetry:
         members: where the units' parameters lie.
         nodes: node block id to the positions of each unit's nodes ``[size, width]``.
         scopes: places in the module tree of the nodes that move, in the stream's order.
-        vertices: ``[size, width]`` the units in the coloured graph; internal.
     """
 
     size: int
@@ -78,7 +77,6 @@ class Symmetry:
     members: tuple[Member, ...]
     nodes: dict[int, Tensor]
     scopes: tuple[str, ...]
-    vertices: Tensor
 
     def __repr__(self) -> str:
         return f"Symmetry({self.size} {self.kind}, {len(self.members)} members: {self.places})"

@@ -50,15 +50,14 @@ def scale_symmetries(analysis: Analysis) -> list[Symmetry]:
         kinds = notes.scales.get(node.id, ())
         if kinds and node.id not in notes.pinned and node.attrs.get("role") == "hidden":
             members = readers.members(node)
-            found.extend(_symmetry(analysis, node, kind, members) for kind in kinds if members)
+            found.extend(_symmetry(node, kind, members) for kind in kinds if members)
     return found
 
 
-def _symmetry(analysis: Analysis, node: NodeBlock, kind: str, members: tuple[Member, ...]) -> Symmetry:
+def _symmetry(node: NodeBlock, kind: str, members: tuple[Member, ...]) -> Symmetry:
     units = torch.arange(node.size).unsqueeze(1)
     scope = node.attrs.get("scope")
-    vertices = units + analysis.graph.node_base[node.id]
-    return Symmetry(node.size, kind, members, {node.id: units}, (str(scope),) if scope else (), vertices)
+    return Symmetry(node.size, kind, members, {node.id: units}, (str(scope),) if scope else ())
 
 
 class _Readers:
