@@ -86,6 +86,8 @@ class GraphBuilder:
         op: the operator being lowered; blocks take their scope from it.
         now: latest timestamp of all neurons that go into it. A value with two node axes (MLP-Mixer's tokens
             and channels) is there when both are.
+        meetings: pairs of neurons ``[n], [n]`` that a product of activations brings together one by one: a
+            query's with its key's, a value's with its result's. Edges say only that their heads meet.
     """
 
     def __init__(self, options: CompileOptions) -> None:
@@ -95,6 +97,7 @@ class GraphBuilder:
         self.op: Op | None = None
         self.now = 0
         self.roles: list[tuple[str, Tensor]] = []
+        self.meetings: list[tuple[Tensor, Tensor]] = []
         self.keep_alive: list[object] = []
         self.position_blocks: dict[tuple[object, ...], Nodes] = {}
         self._bases: list[int] = []

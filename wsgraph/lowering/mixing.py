@@ -84,6 +84,7 @@ def mix(
     dims = tuple(range(rank - contracted, rank))
     kept_dims = [d for d in range(rank) if d not in dims]
     sorted_axes = _sort(left, right, dims)
+    _note_meetings(graph, sorted_axes)
     via = tuple(dict.fromkeys((*left.via, *right.via)))
     sites = _shrink(sorted_axes.sites, kept_dims, shape)
     if not sorted_axes.consumed and not sorted_axes.logits:
@@ -119,6 +120,17 @@ def _sort(left: Activation, right: Activation, dims: tuple[int, ...]) -> _Sorted
             elif not any(torch.equal(axis.ids(), k.ids()) and axis.dims == k.dims for k in out.kept):
                 out.kept.append(axis)
     return out
+
+
+def _note_meetings(graph: GraphBuilder, axes: _Sorted) -> None:
+    """Which neuron of one operand each neuron of the other is multiplied with, for the symmetries."""
+    for tag, left in axes.consumed:
+        for other, right in axes.consumed:
+            if (tag, other) == ("query", "key"):
+                live = sorted({*left.dims, *right.dims})
+                pairs = broadcast([restrict(a.labels, live) for a in (left, right)])
+                _, first = distinct_rows(pairs)
+                graph.meetings.append((pairs[0].reshape(-1)[first], pairs[1].reshape(-1)[first]))
 
 
 def _single_contraction(left: Activation, dims: tuple[int, ...]) -> bool:
@@ -185,6 +197,7 @@ def _values(
     for value in labels[1:]:
         ids = value.reshape(-1)[first][by_group].view(groups, -1)
         graph.mark_role(ids, "v")
+        graph.meetings.append((ids.reshape(-1), z.ids))
         if graph.options.attention == "diagonal-v":
             graph.one_to_one(ids.reshape(-1), z, Learned("value"), ticks=1, timed=False)
         else:
