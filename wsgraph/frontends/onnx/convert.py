@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import onnx
-from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto
+from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto
 
 from wsgraph.errors import CheckpointError, WsgraphError
 from wsgraph.frontends.onnx.emitter import Emitter, Operand
@@ -21,8 +22,6 @@ from wsgraph.frontends.quiet import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    from torch import Tensor
 
 __all__ = ["Converter"]
 
@@ -55,13 +54,10 @@ class Converter:
             CheckpointError: a node reads a name that nothing makes.
             FrontendError: an operator is unknown, or the structure depends on the data.
         """
-        initializers = {t.name for t in graph.initializer}
-        if scope.is_inner:
-            for proto in graph.initializer:
-                scope[proto.name] = self._constant(proto.name, tensor_from_proto(proto))
-        formal = [i.name for i in graph.input if i.name not in initializers]
-        for name, operand in zip(formal, inputs, strict=True):
-            scope[name] = operand
+        for proto in graph.initializer:
+            scope[proto.name] = self._constant(proto)
+        for info, operand in zip(graph.input, inputs, strict=True):
+            scope[info.name] = operand
         self.nodes(graph.node, scope)
         return [scope[o.name] for o in graph.output]
 
@@ -144,7 +140,13 @@ class Converter:
             self._depth -= 1
         return [scope.get(name) for name in function.output]
 
-    def _constant(self, name: str, tensor: Tensor) -> Operand:
+    def _constant(self, proto: TensorProto) -> Operand:
+        """An initializer of a subgraph."""
+        if proto.data_location == TensorProto.EXTERNAL:
+            raise CheckpointError(
+                f"{proto.name!r}, a tensor of a subgraph, lies outside the file", remedy="store it in the model"
+            )
+        tensor, name = tensor_from_proto(proto), proto.name
         if tensor.dtype.is_floating_point and tensor.numel() > 1:
             return self.emitter.initializers.add(self.emitter.fresh_name(name), tensor)
         return tensor
@@ -178,9 +180,18 @@ def _data(attribute: AttributeProto) -> Any:
         return value.decode("utf-8", errors="replace")
     if attribute.type == AttributeProto.STRINGS:
         return [v.decode("utf-8", errors="replace") for v in value]
-    if isinstance(value, onnx.TensorProto):
-        return tensor_from_proto(value) if value.data_type != onnx.TensorProto.STRING else value
-    return list(value) if attribute.type in (AttributeProto.INTS, AttributeProto.FLOATS) else value
+    if isinstance(value, TensorProto):
+        return value if value.data_type == TensorProto.STRING else tensor_from_proto(value)
+    if attribute.type == AttributeProto.FLOAT:
+        return _shortest(value)
+    if attribute.type == AttributeProto.FLOATS:
+        return [_shortest(v) for v in value]
+    return list(value) if attribute.type == AttributeProto.INTS else value
+
+
+def _shortest(value: float) -> float:
+    """The number that somebody wrote, such as 1e-5, before it was stored in 32 bits."""
+    return float(str(np.float32(value)))
 
 
 def _unknown(proto: NodeProto, opset: int) -> UnknownOperatorError:

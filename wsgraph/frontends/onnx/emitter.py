@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from wsgraph.errors import CheckpointError
 from wsgraph.frontends.convert import describe
 from wsgraph.frontends.onnx.errors import data_dependent
 from wsgraph.ir.graph import Graph, Op, Value, ValueKind
@@ -92,9 +93,17 @@ class Emitter:
                 return known
         raise data_dependent(what, self.scope)
 
-    def as_value(self, operand: Value | Tensor) -> Value:
-        """The operand as a value of the graph; constants are lifted."""
-        return operand if isinstance(operand, Value) else self._lift(operand)
+    def output(self, operand: Operand) -> Value:
+        """An output of the model as a value of the graph; constants are lifted.
+
+        Raises:
+            CheckpointError: the output is left out, or a sequence within a sequence.
+        """
+        if isinstance(operand, Value):
+            return self.initializers.declare(operand)
+        if isinstance(operand, Tensor):
+            return self._lift(operand)
+        raise CheckpointError("an output of the model is no tensor", remedy="export it with tensors as outputs")
 
     def fresh_name(self, wanted: str) -> str:
         """A name that no value has yet."""

@@ -1,0 +1,31 @@
+"""Undoing what exporters do: one operator that was written out as several becomes one again.
+
+An exported network then gives the same graph as the network itself. Each pattern is exact: the operators
+that it replaces compute the same function.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wsgraph.rewrites.fuse_bias import fuse_bias
+from wsgraph.rewrites.fuse_gates import fuse_gates
+from wsgraph.rewrites.fuse_gelu import fuse_gelu
+from wsgraph.rewrites.fuse_layer_norm import fuse_layer_norm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wsgraph.ir.graph import Graph
+
+__all__ = ["undo_export"]
+
+_PASSES: tuple[Callable[[Graph], Graph], ...] = (fuse_bias, fuse_gelu, fuse_gates, fuse_layer_norm)
+
+
+def undo_export(graph: Graph) -> Graph:
+    """Run every pattern; the graph is checked after each."""
+    for step in _PASSES:
+        graph = step(graph)
+        graph.verify()
+    return graph
