@@ -12,6 +12,9 @@ from wsgraph.rewrites.fuse_bias import fuse_bias
 from wsgraph.rewrites.fuse_gates import fuse_gates
 from wsgraph.rewrites.fuse_gelu import fuse_gelu
 from wsgraph.rewrites.fuse_layer_norm import fuse_layer_norm
+from wsgraph.rewrites.fuse_linear import fuse_linear
+from wsgraph.rewrites.fuse_roll import fuse_roll
+from wsgraph.rewrites.fuse_safe_softmax import fuse_safe_softmax
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["undo_export"]
 
-_PASSES: tuple[Callable[[Graph], Graph], ...] = (fuse_bias, fuse_gelu, fuse_gates, fuse_layer_norm)
+_PASSES: tuple[Callable[[Graph], Graph], ...] = (fuse_linear, fuse_bias, fuse_gelu, fuse_gates, fuse_safe_softmax, fuse_layer_norm, fuse_roll)
 
 
 def undo_export(graph: Graph) -> Graph:

@@ -60,9 +60,11 @@ class Emitter:
             A value (a tensor where everything was constant), or a list of them.
         """
         leaves, spec = pytree.tree_flatten((list(args), kwargs), is_leaf=lambda x: isinstance(x, Value))
+        leaves = self._without_folded(leaves)
         if not any(isinstance(leaf, Value) for leaf in leaves):
+            positional, keywords = pytree.tree_unflatten(leaves, spec)
             with torch.no_grad():
-                return _plain(target(*args, **kwargs))
+                return _plain(target(*positional, **keywords))
         if target in _TAKE_NUMBERS and isinstance(leaves[0], Value):
             leaves[1] = _as_number(leaves[1], len(leaves[0].shape))
         leaves = [self._argument(leaf) for leaf in leaves]
@@ -113,6 +115,14 @@ class Emitter:
             name = f"{wanted}_{k}"
         self._names.add(name)
         return name
+
+    def _without_folded(self, leaves: list[Any]) -> list[Any]:
+        """Tensors that the exporter folded are constants where they meet nothing but constants."""
+        if not any(isinstance(leaf, Tensor) for leaf in leaves):
+            return leaves
+        known = [self.initializers.folded(leaf) if isinstance(leaf, Value) else leaf for leaf in leaves]
+        decided = all(k is not None or leaf is None for k, leaf in zip(known, leaves, strict=True))
+        return known if decided else leaves
 
     def _argument(self, leaf: Any) -> Any:
         if isinstance(leaf, Value):

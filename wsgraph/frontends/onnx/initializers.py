@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Initializers"]
 
-_GENERATED = re.compile(r"val_\d+|onnx::\w+|scalar_tensor\w*|\d+|\S*Constant\S*")
+_GENERATED = re.compile(r"val_\d+|onnx::\w+|scalar_tensor\w*|\d+|\S*Constant\S*|(\S*\.)?(lifted_tensor_|_tensor_constant)\d+")
 """Names that torch's exporters make up: the factor 0.5 of a forward has one, a parameter has its own."""
 
 _MASKED = -100.0
@@ -77,6 +77,12 @@ class Initializers:
         self._steering.add(value.name)
         return self._tensors[value.name]
 
+    def folded(self, value: Value) -> Tensor | None:
+        """The numbers of a tensor that the exporter folded, or None for parameters and all else."""
+        if self._values.get(value.name) is not value or not self._generated(value.name):
+            return None
+        return self._tensors[value.name]
+
     def declare(self, value: Value) -> Value:
         """Declare an initializer in the graph on its first use by an operator."""
         if self._values.get(value.name) is value:
@@ -114,16 +120,22 @@ class Initializers:
         if not tensor.dtype.is_floating_point:
             return False
         if tensor.numel() == 1 and tensor.dim() <= 1:
-            if self._exporter == "pytorch":
-                return _GENERATED.fullmatch(name) is None
-            return tensor.dim() == 1
-        return not _is_mask(tensor)
+            return not self._generated(name) if self._exporter == "pytorch" else tensor.dim() == 1
+        return not _is_mask(tensor, generated=self._generated(name))
+
+    def _generated(self, name: str) -> bool:
+        """Whether torch's exporter made the tensor: it folded it, or turned a weight round."""
+        return self._exporter == "pytorch" and _GENERATED.fullmatch(name) is not None
 
 
-def _is_mask(tensor: Tensor) -> bool:
-    """Whether the tensor holds zeros and one large negative number: an additive attention mask."""
+def _is_mask(tensor: Tensor, *, generated: bool) -> bool:
+    """Whether the tensor holds zeros and one large negative number: an additive attention mask.
+
+    A mask that hides nothing is all zeros; an exporter that folded it gave it four dimensions.
+    """
     start = tensor.reshape(-1)[:16]  # enough for nearly all weights, which are not read as a whole here
     if not bool(torch.all((start == 0) | (start <= _MASKED))):
         return False
     lowest = tensor.min() if tensor.numel() else tensor.new_zeros(())
-    return bool(lowest <= _MASKED) and bool(torch.all((tensor == 0) | (tensor == lowest)))
+    empty = generated and tensor.dim() == 4
+    return (empty or bool(lowest <= _MASKED)) and bool(torch.all((tensor == 0) | (tensor == lowest)))

@@ -68,6 +68,11 @@ class Node:
             raise FrontendError(f"input {position} of {self} is {got}, expected a tensor")
         return operand
 
+    def bias(self, position: int = 2) -> Any:
+        """An optional bias; None for a constant of zeros, which some exporters put in its place."""
+        bias = self.opt(position)
+        return None if isinstance(bias, Tensor) and not bool(bias.any()) else bias
+
     def call(self, target: torch._ops.OpOverload, *args: Any, **kwargs: Any) -> Any:
         """Emit an ATen operator; see :meth:`Emitter.call`."""
         return self.emitter.call(target, *args, **kwargs)

@@ -15,7 +15,7 @@ __all__ = ["OPSETS", "Translation", "Translator", "operator", "operators", "tran
 Translator: TypeAlias = "Callable[[Node], Operand | Sequence[Operand]]"
 """Emits the ATen operators of one ONNX node and returns its outputs, in order."""
 
-OPSETS = (7, 28)
+OPSETS = (6, 28)
 """The first and the last opset of the default domain that is read."""
 
 _DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})

@@ -74,7 +74,7 @@ def convolve(node: Node, x: Any, weight: Any, bias: Any) -> Any:
 
 @operator("Conv")
 def _conv(node: Node) -> Any:
-    return convolve(node, node.x(0), node.x(1), node.opt(2))
+    return convolve(node, node.x(0), node.x(1), node.bias())
 
 
 @operator("ConvTranspose")
@@ -96,7 +96,7 @@ def _conv_transpose(node: Node) -> Any:
     fits = all(e < max(s, d) for e, s, d in zip(extra, strides, dilations, strict=True))
     out = node.call(
         _TRANSPOSED[rank],
-        *(x, weight, node.opt(2), strides, common, extra if equal and fits else [0] * rank),
+        *(x, weight, node.bias(), strides, common, extra if equal and fits else [0] * rank),
         node.attr("group", 1),
         dilations,
     )
@@ -117,7 +117,7 @@ def _with_rows(node: Node, out: Any, cut_after: list[int]) -> Any:
     if not any(missing):
         return out
     out = padded(node, out, [0] * len(missing), missing)
-    if not node.has(2):
+    if node.bias() is None:
         return out
     raise node.refuse("an output padding of a stride or more together with a bias")
 
