@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
 __all__ = ["undo_export"]
 
-_PASSES: tuple[Callable[[Graph], Graph], ...] = (fuse_linear, fuse_bias, fuse_gelu, fuse_gates, fuse_safe_softmax, fuse_layer_norm, fuse_roll)
+_PASSES: tuple[Callable[[Graph], Graph], ...] = (
+    fuse_linear,
+    fuse_bias,
+    fuse_gelu,
+    fuse_gates,
+    fuse_safe_softmax,
+    fuse_layer_norm,
+    fuse_roll,
+)
 
 
 def undo_export(graph: Graph) -> Graph:

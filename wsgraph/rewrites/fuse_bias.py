@@ -41,7 +41,5 @@ def _order(args: Sequence[Any], matcher: Matcher) -> tuple[Any, Any]:
 def _is_bias(value: Any, product: Value) -> bool:
     """Whether a value is a stored vector with a number for each neuron."""
     return (
-        isinstance(value, Value)
-        and value.kind is ValueKind.PARAMETER
-        and value.shape == product.shape[-1:]
+        isinstance(value, Value) and value.kind is ValueKind.PARAMETER and value.shape == product.shape[-1:]
     )

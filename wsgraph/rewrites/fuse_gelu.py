@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from wsgraph.ir.graph import Graph, Op, Value
 from wsgraph.rewrites.matching import Matcher, number, replace_each
+
+if TYPE_CHECKING:
+    from wsgraph.ir.graph import Graph, Op, Value
 
 __all__ = ["fuse_gelu"]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from wsgraph.ir.graph import Graph, Op
 from wsgraph.rewrites.matching import Matcher, replace_each
+
+if TYPE_CHECKING:
+    from wsgraph.ir.graph import Graph, Op
 
 __all__ = ["fuse_roll"]
 

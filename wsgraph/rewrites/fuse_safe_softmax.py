@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from wsgraph.ir.graph import Graph, Op
 from wsgraph.rewrites.matching import Matcher, number, replace_each
+
+if TYPE_CHECKING:
+    from wsgraph.ir.graph import Graph, Op
 
 __all__ = ["fuse_safe_softmax"]
 
@@ -24,4 +26,5 @@ def _safe(op: Op, matcher: Matcher) -> tuple[Any, str, tuple[Any, ...]] | None:
     test, softmax = matcher.made_by(condition, "aten.isnan"), matcher.made_by(result, "aten.softmax")
     if test is None or softmax is None or test.args[0] is not result:
         return None
-    return torch.ops.aten._safe_softmax.default, "aten._safe_softmax", tuple(softmax.args[:2])
+    safe = torch.ops.aten._safe_softmax.default  # noqa: SLF001  an operator that torch itself writes down
+    return safe, "aten._safe_softmax", tuple(softmax.args[:2])

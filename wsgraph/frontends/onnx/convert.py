@@ -9,7 +9,6 @@ import onnx
 from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto
 
 from wsgraph.errors import CheckpointError, WsgraphError
-from wsgraph.frontends.onnx.emitter import Emitter, Operand
 from wsgraph.frontends.onnx.errors import UnknownOperatorError
 from wsgraph.frontends.onnx.functions import schema_function
 from wsgraph.frontends.onnx.naming import scope_of
@@ -22,6 +21,8 @@ from wsgraph.frontends.quiet import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from wsgraph.frontends.onnx.emitter import Emitter, Operand
 
 __all__ = ["Converter"]
 
@@ -61,7 +62,9 @@ class Converter:
         self.nodes(graph.node, scope)
         return [scope[o.name] for o in graph.output]
 
-    def nodes(self, nodes: Iterable[NodeProto], scope: Scope, given: Mapping[str, AttributeProto] | None = None) -> None:
+    def nodes(
+        self, nodes: Iterable[NodeProto], scope: Scope, given: Mapping[str, AttributeProto] | None = None
+    ) -> None:
         """Translate nodes in order.
 
         Args:
@@ -84,7 +87,11 @@ class Converter:
         if function is not None:
             return self._inline(function, proto, inputs, attributes)
         translation = translation_for(proto.op_type, proto.domain, opset)
-        results = NotImplemented if translation is None else self._translate(translation, proto, inputs, attributes, scope)
+        results = (
+            NotImplemented
+            if translation is None
+            else self._translate(translation, proto, inputs, attributes, scope)
+        )
         if results is NotImplemented:
             body = schema_function(_resolved(proto, attributes), opset, inputs, self.opsets)
             if body is None:
@@ -92,7 +99,14 @@ class Converter:
             return self._inline(body, proto, inputs, attributes)
         return results if isinstance(results, tuple) else (results,)
 
-    def _translate(self, translation: Translation, proto: NodeProto, inputs: list[Operand], attributes: Mapping[str, AttributeProto], scope: Scope) -> Any:
+    def _translate(
+        self,
+        translation: Translation,
+        proto: NodeProto,
+        inputs: list[Operand],
+        attributes: Mapping[str, AttributeProto],
+        scope: Scope,
+    ) -> Any:
         """What a translator makes of a node; torch's own errors are worded."""
         data = {name: _data(a) for name, a in attributes.items()}
         opset = self._opset(proto)
@@ -111,7 +125,7 @@ class Converter:
         domain = "" if proto.domain == "ai.onnx" else proto.domain
         if domain not in self.opsets and (proto.domain, proto.op_type) not in self._functions:
             raise CheckpointError(
-                f"{proto.op_type} {proto.name!r} is of the domain {proto.domain!r}, which the model does not import",
+                f"{proto.op_type} {proto.name!r} is of the domain {proto.domain!r}, which is not imported",
                 remedy="export the model again",
             )
         return self.opsets.get(domain, 1)
@@ -125,7 +139,9 @@ class Converter:
     ) -> list[Operand]:
         """Translate the body of a function in place of the call."""
         if self._depth >= _DEPTH:
-            raise CheckpointError(f"the functions of the model call each other more than {_DEPTH} deep (at {call.op_type})")
+            raise CheckpointError(
+                f"the functions of the model call each other more than {_DEPTH} deep (at {call.op_type})"
+            )
         scope = Scope(self)
         for name, operand in zip(function.input, [*inputs, *[None] * len(function.input)], strict=False):
             scope[name] = operand
@@ -144,7 +160,8 @@ class Converter:
         """An initializer of a subgraph."""
         if proto.data_location == TensorProto.EXTERNAL:
             raise CheckpointError(
-                f"{proto.name!r}, a tensor of a subgraph, lies outside the file", remedy="store it in the model"
+                f"{proto.name!r}, a tensor of a subgraph, lies outside the file",
+                remedy="store it in the model",
             )
         tensor, name = tensor_from_proto(proto), proto.name
         if tensor.dtype.is_floating_point and tensor.numel() > 1:
@@ -204,5 +221,6 @@ def _unknown(proto: NodeProto, opset: int) -> UnknownOperatorError:
 
 def _described(inputs: Sequence[Operand]) -> str:
     return ", ".join(
-        "nothing" if i is None else str(list(i.shape)) if hasattr(i, "shape") else "a sequence" for i in inputs
+        "nothing" if i is None else str(list(i.shape)) if hasattr(i, "shape") else "a sequence"
+        for i in inputs
     )

@@ -24,9 +24,7 @@ aten = torch.ops.aten
 Operand: TypeAlias = Value | Tensor | Sequence[Value | Tensor] | None
 """What an ONNX name stands for: a value of the graph, a constant, a sequence of those, or nothing."""
 
-_TAKE_NUMBERS = frozenset(
-    {aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor}
-)
+_TAKE_NUMBERS = frozenset({aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor})
 """Operators whose second argument may be a number, as torch.export writes ``x * 0.5``."""
 
 _EXACT = (torch.float32, torch.float64)
@@ -105,7 +103,9 @@ class Emitter:
             return self.initializers.declare(operand)
         if isinstance(operand, Tensor):
             return self._lift(operand)
-        raise CheckpointError("an output of the model is no tensor", remedy="export it with tensors as outputs")
+        raise CheckpointError(
+            "an output of the model is no tensor", remedy="export it with tensors as outputs"
+        )
 
     def fresh_name(self, wanted: str) -> str:
         """A name that no value has yet."""

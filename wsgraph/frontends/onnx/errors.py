@@ -18,6 +18,7 @@ class UnsupportedTypeError(FrontendError):
 def data_dependent(what: str, where: str) -> FrontendError:
     """The error for a structure that depends on the input's numbers."""
     return FrontendError(
-        f"{what} of {where or 'a node'} depends on the model's input, so the graph is not the same for all inputs",
+        f"{what} of {where or 'a node'} depends on the model's input, "
+        "so the graph is not the same for all inputs",
         remedy="export the model with fixed shapes and without data-dependent control flow",
     )

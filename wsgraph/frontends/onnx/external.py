@@ -48,8 +48,9 @@ def external_tensor(proto: TensorProto, folder: Path | None) -> Tensor:
             remedy=_REMEDY,
         )
     # Copy on write: torch wants writable memory, and nothing must ever reach the file.
-    mapped = np.memmap(path, dtype=np.uint8, mode="c", offset=offset, shape=(length,)) if length else b""
-    return tensor_from_bytes(memoryview(mapped), proto.data_type, tuple(proto.dims), proto.name)
+    empty = np.empty(0, np.uint8)
+    mapped = np.memmap(path, np.uint8, "c", offset, (length,)) if length else empty
+    return tensor_from_bytes(mapped, proto.data_type, tuple(proto.dims), proto.name)
 
 
 def _inside(folder: Path, location: str, name: str) -> Path:

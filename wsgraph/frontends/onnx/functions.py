@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import onnx
 from onnx import FunctionProto, NodeProto, TypeProto
@@ -33,44 +33,42 @@ def schema_function(
         opsets: all domains' versions.
     """
     try:
-        schema = onnx.defs.get_schema(proto.op_type, opset, proto.domain)
+        schema: Any = onnx.defs.get_schema(proto.op_type, opset, proto.domain)
     except onnx.defs.SchemaError:
         return None
-    body: FunctionProto
+    newest = opsets.get("", opset)
     if schema.has_context_dependent_function:
-        if not _typed(schema, inputs):
-            return None
-        versions = [v for v in schema.context_dependent_function_opset_versions if v <= opsets.get("", opset)]
-        if not versions:
-            return None
-        types = [_type(i).SerializeToString() for i in inputs]
-        text = schema.get_context_dependent_function_with_opset_version(
-            max(versions), proto.SerializeToString(), types
-        )
-        if not text:
-            return None
-        body = FunctionProto()
-        body.ParseFromString(text)
-    elif schema.has_function:
-        versions = [v for v in schema.function_opset_versions if v <= opsets.get("", opset)]
-        text = schema.get_function_with_opset_version(max(versions)) if versions else None
-        if not text:
-            return None
-        body = FunctionProto()
-        body.ParseFromString(text if isinstance(text, bytes) else text.SerializeToString())
+        text = _fitting(schema, proto, inputs, newest)
     else:
+        versions = [v for v in schema.function_opset_versions if v <= newest]
+        text = schema.get_function_with_opset_version(max(versions)) if versions else None
+    if not text:
         return None
+    body = FunctionProto()
+    body.ParseFromString(text if isinstance(text, bytes) else text.SerializeToString())
     body.attribute_proto.extend(_defaults(schema, body))
     return body
 
 
-def _typed(schema: onnx.defs.OpSchema, inputs: Sequence[Operand]) -> bool:
+def _fitting(schema: Any, proto: NodeProto, inputs: Sequence[Operand], newest: int) -> bytes | None:
+    """A definition that depends on the node's attributes and the types of its inputs."""
+    versions = [v for v in schema.context_dependent_function_opset_versions if v <= newest]
+    if not versions or not _typed(schema, inputs):
+        return None
+    types = [_type(i).SerializeToString() for i in inputs]
+    text: bytes = schema.get_context_dependent_function_with_opset_version(
+        max(versions), proto.SerializeToString(), types
+    )
+    return text
+
+
+def _typed(schema: Any, inputs: Sequence[Operand]) -> bool:
     """Whether the library can work out a definition: it reads types that are not there without looking."""
     enough = schema.min_input <= len(inputs) <= schema.max_input
-    return enough and all(i is None or isinstance(i, Value | Tensor) for i in inputs)
+    return bool(enough) and all(i is None or isinstance(i, Value | Tensor) for i in inputs)
 
 
-def _defaults(schema: onnx.defs.OpSchema, body: FunctionProto) -> list[onnx.AttributeProto]:
+def _defaults(schema: Any, body: FunctionProto) -> list[onnx.AttributeProto]:
     """Default values of the operator's attributes, which its definition may refer to."""
     known = {a.name for a in body.attribute_proto}
     found = []

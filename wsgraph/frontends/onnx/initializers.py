@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Initializers"]
 
-_GENERATED = re.compile(r"val_\d+|onnx::\w+|scalar_tensor\w*|\d+|\S*Constant\S*|(\S*\.)?(lifted_tensor_|_tensor_constant)\d+")
+_GENERATED = re.compile(
+    r"val_\d+|onnx::\w+|scalar_tensor\w*|\d+|\S*Constant\S*|(\S*\.)?(lifted_tensor_|_tensor_constant)\d+"
+)
 """Names that torch's exporters make up: the factor 0.5 of a forward has one, a parameter has its own."""
 
 _MASKED = -100.0

@@ -49,7 +49,8 @@ def open_onnx(source: ModelProto | Path, inputs: Inputs = None) -> Source:
     for info in declared:
         if not info.type.HasField("tensor_type"):
             raise FrontendError(
-                f"input {info.name!r} of {origin} is no tensor", remedy="export the model with tensors as inputs"
+                f"input {info.name!r} of {origin} is no tensor",
+                remedy="export the model with tensors as inputs",
             )
     if inputs is not None:
         examples, note = given_inputs(declared, inputs), ""
@@ -57,7 +58,9 @@ def open_onnx(source: ModelProto | Path, inputs: Inputs = None) -> Source:
     else:
         graph, tensors, examples, note = _tried(opened, declared, origin)
     producer = " ".join(t for t in (opened.model.producer_name, opened.model.producer_version) if t)
-    graph.notes.append(f"frontend: ONNX, opset {opened.opsets.get('', 1)}" + (f", from {producer}" if producer else ""))
+    graph.notes.append(
+        f"frontend: ONNX, opset {opened.opsets.get('', 1)}" + (f", from {producer}" if producer else "")
+    )
     return Source(None, None, tensors, examples, (note,) if note else (), origin, undo_export(graph))
 
 
@@ -114,7 +117,9 @@ def build_graph(
             graph.inputs.append(Value(name, tuple(tensor.shape), tensor.dtype, ValueKind.INPUT))
             operands.append(graph.inputs[-1])
     results = converter.graph(opened.model.graph, scope, operands)
-    graph.outputs = [emitter.output(r) for result in results for r in (result if isinstance(result, list) else [result])]
+    graph.outputs = [
+        emitter.output(r) for result in results for r in (result if isinstance(result, list) else [result])
+    ]
     tensors = initializers.finish()
     graph.verify()
     return graph, tensors

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["open_source", "wsgraph_register_frontends"]
 
 
-def open_source(source: Any, *, inputs: Any = None, arch: str | None = None, allow: tuple[str, ...] = ()) -> Source | None:
+def open_source(
+    source: Any, *, inputs: Any = None, arch: str | None = None, allow: tuple[str, ...] = ()
+) -> Source | None:
     """Open an ``onnx.ModelProto`` or an ``.onnx`` file; None for anything else.
 
     Raises:

@@ -108,7 +108,9 @@ def _checked(model: ModelProto, tensors: dict[str, Tensor], where: str) -> Opene
     """Check versions and structure, with the stored tensors turned into inputs of the graph."""
     opsets = _versions(model, where)
     if model.graph.sparse_initializer:
-        raise CheckpointError(f"{where} stores sparse tensors, which are not read", remedy="store them densely")
+        raise CheckpointError(
+            f"{where} stores sparse tensors, which are not read", remedy="store them densely"
+        )
     if len(tensors) < len(model.graph.initializer):
         raise CheckpointError(f"{where} stores two tensors of one name", remedy=_AGAIN)
     inputs = {i.name for i in model.graph.input}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from wsgraph.frontends.onnx.emitter import Operand
     from wsgraph.frontends.onnx.node import Node
 
@@ -74,4 +75,6 @@ def translation_for(op_type: str, domain: str, opset: int) -> Translation | None
 
 def operators() -> list[Translation]:
     """All registered translations, sorted by domain, name and opset."""
-    return sorted((e for known in _TABLE.values() for e in known), key=lambda e: (e.domain, e.op_type, e.since))
+    return sorted(
+        (e for known in _TABLE.values() for e in known), key=lambda e: (e.domain, e.op_type, e.since)
+    )

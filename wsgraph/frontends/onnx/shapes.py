@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,7 +12,7 @@ from wsgraph.frontends.input_spec import Inputs, parse_spec, spec_text
 from wsgraph.frontends.onnx.tensors import dtype_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from onnx import TensorShapeProto, ValueInfoProto
 
@@ -33,9 +32,7 @@ def given_inputs(declared: Sequence[ValueInfoProto], inputs: Inputs) -> tuple[Te
     items = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
     if len(items) != len(declared):
         names = ", ".join(i.name for i in declared)
-        raise InputShapeError(
-            f"{len(items)} inputs given, expected {len(declared)}: {names}", remedy=_REMEDY
-        )
+        raise InputShapeError(f"{len(items)} inputs given, expected {len(declared)}: {names}", remedy=_REMEDY)
     tensors = []
     for item, info in zip(items, declared, strict=True):
         if not isinstance(item, str | Tensor):

@@ -64,7 +64,8 @@ def dtype_of(data_type: int, where: str) -> torch.dtype:
     found = DTYPES.get(data_type)
     if found is None:
         raise UnsupportedTypeError(
-            f"{where} has elements of ONNX type {data_type} ({_type_name(data_type)}), which torch does not have",
+            f"{where} has elements of ONNX type {data_type} ({_type_name(data_type)}), "
+            "which torch does not have",
             remedy="convert the model to a numeric type of at least a byte",
         )
     return found
@@ -74,10 +75,12 @@ def _type_name(data_type: int) -> str:
     from onnx import TensorProto
 
     known = dict(zip(TensorProto.DataType.values(), TensorProto.DataType.keys(), strict=True))
-    return known.get(data_type, "unknown")
+    return str(known.get(data_type, "unknown"))
 
 
-def tensor_from_bytes(buffer: memoryview | np.ndarray, data_type: int, shape: tuple[int, ...], name: str) -> Tensor:
+def tensor_from_bytes(
+    buffer: memoryview | np.ndarray, data_type: int, shape: tuple[int, ...], name: str
+) -> Tensor:
     """A tensor over little-endian bytes, without a copy where their alignment allows it.
 
     Raises:
@@ -124,7 +127,9 @@ def tensor_from_proto(proto: TensorProto) -> Tensor:
     """
     shape = tuple(proto.dims)
     if any(n < 0 for n in shape):
-        raise CheckpointError(f"tensor {proto.name!r} has the shape {list(shape)}", remedy="export the model again")
+        raise CheckpointError(
+            f"tensor {proto.name!r} has the shape {list(shape)}", remedy="export the model again"
+        )
     dtype = _storage(proto.data_type, proto.name)
     if proto.HasField("raw_data"):
         return tensor_from_bytes(memoryview(proto.raw_data), proto.data_type, shape, proto.name)
@@ -135,14 +140,19 @@ def tensor_from_proto(proto: TensorProto) -> Tensor:
 def _from_numbers(proto: TensorProto, numbers: object, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
     """Numbers from one of the typed fields; types of two bytes or fewer keep their bits in ``int32_data``."""
     field = _FIELDS.get(proto.data_type, "int32_data")
-    kinds = {"float_data": np.float32, "double_data": np.float64, "int64_data": np.int64, "uint64_data": np.uint64}
+    kinds = {
+        "float_data": np.float32,
+        "double_data": np.float64,
+        "int64_data": np.int64,
+        "uint64_data": np.uint64,
+    }
     array = np.array(numbers, dtype=kinds.get(field, np.int32))
     if proto.data_type in (14, 15):
         array = array.view(np.complex64 if proto.data_type == 14 else np.complex128)
     elif proto.data_type in _NIBBLES:
-        return tensor_from_bytes(memoryview(array.astype(np.uint8)), proto.data_type, shape, proto.name)
+        return tensor_from_bytes(array.astype(np.uint8), proto.data_type, shape, proto.name)
     elif field == "int32_data":
         array = array.astype({1: np.uint8, 2: np.uint16, 4: np.int32}[dtype.itemsize])
     elif proto.data_type == 12:
         array = array.astype(np.uint32)
-    return tensor_from_bytes(memoryview(array.view(np.uint8)), proto.data_type, shape, proto.name)
+    return tensor_from_bytes(array.view(np.uint8), proto.data_type, shape, proto.name)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from wsgraph.frontends.onnx.private_aten import CAST
 from wsgraph.frontends.onnx.registry import operator
 
 if TYPE_CHECKING:
@@ -53,7 +54,10 @@ def _elu(node: Node) -> Any:
 
 @operator("Selu")
 def _selu(node: Node) -> Any:
-    alpha, gamma = node.attr("alpha", 1.67326319217681884765625), node.attr("gamma", 1.05070102214813232421875)
+    alpha, gamma = (
+        node.attr("alpha", 1.67326319217681884765625),
+        node.attr("gamma", 1.05070102214813232421875),
+    )
     return node.call(aten.elu.default, node.x(), alpha, gamma)
 
 
@@ -95,8 +99,8 @@ def _thresholded_relu(node: Node) -> Any:
 def _shrink(node: Node) -> Any:
     x, bias, bound = node.x(), node.attr("bias", 0.0), node.attr("lambd", 0.5)
     if not x.dtype.is_floating_point:
-        wide = node.call(aten._to_copy.default, x, dtype=torch.float32)
-        return node.call(aten._to_copy.default, _shrunk(node, wide, bias, bound), dtype=x.dtype)
+        wide = node.call(CAST, x, dtype=torch.float32)
+        return node.call(CAST, _shrunk(node, wide, bias, bound), dtype=x.dtype)
     return _shrunk(node, x, bias, bound)
 
 
@@ -117,6 +121,8 @@ def _prelu(node: Node) -> Any:
     trailing = len(slope.shape) == rank - 1 and all(n == 1 for n in slope.shape[1:])
     if rank > 1 and trailing and slope.shape[:1] in ((x.shape[1],), (1,)):
         return node.call(aten.prelu.default, x, node.call(aten.reshape.default, slope, [-1]))
+    if node.opset < 9 and rank > 2 and tuple(slope.shape) == (x.shape[1],):
+        return node.call(aten.prelu.default, x, slope)  # at first a vector meant the channels
     negative = node.call(aten.mul.Tensor, slope, x)
     return node.call(aten.where.self, node.call(aten.lt.Scalar, x, 0), negative, x)
 
@@ -151,4 +157,4 @@ def _over(node: Node, x: Any, axis: int) -> Any:
     shape = [1] * len(x.shape)
     shape[axis] = x.shape[axis]
     places = torch.arange(x.shape[axis]).reshape(shape)
-    return node.call(aten._to_copy.default, node.call(aten.eq.Tensor, best, places), dtype=x.dtype)
+    return node.call(CAST, node.call(aten.eq.Tensor, best, places), dtype=x.dtype)

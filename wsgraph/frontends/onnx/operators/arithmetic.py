@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from wsgraph.frontends.onnx.private_aten import CAST
 from wsgraph.frontends.onnx.registry import operator
 from wsgraph.ir.graph import Value
 
@@ -85,8 +86,8 @@ def _widened(node: Node, target: Any, *operands: Any, **options: Any) -> Any:
     dtype = operands[0].dtype
     if dtype not in _STORED_ONLY:
         return node.call(target, *operands, **options)
-    wide = (node.call(aten._to_copy.default, v, dtype=torch.int64) for v in operands)
-    return node.call(aten._to_copy.default, node.call(target, *wide, **options), dtype=dtype)
+    wide = (node.call(CAST, v, dtype=torch.int64) for v in operands)
+    return node.call(CAST, node.call(target, *wide, **options), dtype=dtype)
 
 
 @operator("Div")
@@ -111,7 +112,7 @@ def _pow(node: Node) -> Any:
         whole = int(number) if float(number).is_integer() else number
         return node.call(aten.pow.Tensor_Scalar, base, whole if base.dtype.is_floating_point else number)
     result = node.call(aten.pow.Tensor_Tensor, base, exponent)
-    return result if result.dtype == base.dtype else node.call(aten._to_copy.default, result, dtype=base.dtype)
+    return result if result.dtype == base.dtype else node.call(CAST, result, dtype=base.dtype)
 
 
 @operator(*_VARIADIC)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from wsgraph.frontends.onnx.private_aten import CAST
 from wsgraph.frontends.onnx.registry import operator
 from wsgraph.frontends.onnx.tensors import dtype_of
 
@@ -50,9 +51,9 @@ def _converted(node: Node, x: Value | Tensor, dtype: torch.dtype) -> Any:
     if bound is not None:
         if not node.attr("saturate", 1):
             raise node.refuse("a cast that does not saturate")
-        single = node.call(aten._to_copy.default, x, dtype=torch.float32)
+        single = node.call(CAST, x, dtype=torch.float32)
         x = node.call(aten.clamp.default, single, -bound, bound)
-    return node.call(aten._to_copy.default, x, dtype=dtype)
+    return node.call(CAST, x, dtype=dtype)
 
 
 @operator("BitCast")

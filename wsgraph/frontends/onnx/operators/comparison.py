@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from wsgraph.frontends.onnx.operators.arithmetic import legacy_broadcast
+from wsgraph.frontends.onnx.private_aten import CAST
 from wsgraph.frontends.onnx.registry import operator
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _WIDENED = (torch.uint16, torch.uint32, torch.uint64)
 def _binary(node: Node) -> Any:
     left, right = legacy_broadcast(node)
     if left.dtype in _WIDENED:
-        left, right = (node.call(aten._to_copy.default, v, dtype=torch.int64) for v in (left, right))
+        left, right = (node.call(CAST, v, dtype=torch.int64) for v in (left, right))
     return node.call(_BINARY[node.op_type], left, right)
 
 

@@ -26,7 +26,9 @@ _TRANSPOSED = {
 }
 
 
-def window_pads(node: Node, shape: tuple[int, ...], kernel: list[int], ceil: bool = False) -> tuple[list[int], list[int]]:
+def window_pads(
+    node: Node, shape: tuple[int, ...], kernel: list[int], ceil: bool = False
+) -> tuple[list[int], list[int]]:
     """Padding before and after each spatial dimension, ``auto_pad`` worked out.
 
     Args:

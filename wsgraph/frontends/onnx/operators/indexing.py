@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from wsgraph.frontends.onnx.private_aten import CAST
 from wsgraph.frontends.onnx.registry import operator
 from wsgraph.ir.graph import Value, ValueKind
 
@@ -24,7 +25,7 @@ def nonnegative(node: Node, indices: Value | Tensor, size: int) -> Any:
         whole = indices.long()
         return torch.where(whole < 0, whole + size, whole)
     if indices.dtype != torch.int64:
-        indices = node.call(aten._to_copy.default, indices, dtype=torch.int64)
+        indices = node.call(CAST, indices, dtype=torch.int64)
     # Only a constant can be seen to be negative; what the input decides counts from the start or the end.
     wrapped = node.call(aten.add.Tensor, indices, torch.tensor(size))
     return node.call(aten.where.self, node.call(aten.lt.Scalar, indices, 0), wrapped, indices)
@@ -59,7 +60,7 @@ def _row_numbers(node: Node, indices: Value | Tensor, rows: int) -> Any:
         return nonnegative(node, indices, rows)
     if indices.dtype == torch.int64:
         return indices
-    return node.call(aten._to_copy.default, indices, dtype=torch.int64)
+    return node.call(CAST, indices, dtype=torch.int64)
 
 
 def _selected(node: Node, x: Value | Tensor, axis: int, places: Value | Tensor) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from wsgraph.frontends.onnx.registry import operator
@@ -115,7 +116,7 @@ def _cut(
 @operator("Expand")
 def _expand(node: Node) -> Any:
     x, shape = node.x(), node.ints("shape", 1) or []
-    full = torch.broadcast_shapes(tuple(x.shape), tuple(shape))
+    full = np.broadcast_shapes(tuple(x.shape), tuple(shape))
     return x if tuple(x.shape) == tuple(full) else node.call(aten.expand.default, x, list(full))
 
 

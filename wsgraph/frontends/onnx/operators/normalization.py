@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from wsgraph.frontends.onnx.private_aten import CAST
 from wsgraph.frontends.onnx.registry import operator
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ def _batch_norm(node: Node) -> Any:
     mean, variance = (node.emitter.initializers.buffer(v) for v in (mean, variance))
     momentum, eps = 1 - node.attr("momentum", 0.9), node.attr("epsilon", 1e-5)
     if scale.dtype != x.dtype:
-        scale, shift = (node.call(aten._to_copy.default, v, dtype=x.dtype) for v in (scale, shift))
+        scale, shift = (node.call(CAST, v, dtype=x.dtype) for v in (scale, shift))
     if mean.dtype != x.dtype:
-        mean, variance = (node.call(aten._to_copy.default, v, dtype=x.dtype) for v in (mean, variance))
+        mean, variance = (node.call(CAST, v, dtype=x.dtype) for v in (mean, variance))
     statistics = (mean, variance, False, round(momentum, 6), eps, True)
     return node.call(aten.batch_norm.default, x, scale, shift, *statistics)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from wsgraph.frontends.onnx.operators.convolution import padded, window_pads
+from wsgraph.frontends.onnx.private_aten import CAST
 from wsgraph.frontends.onnx.registry import operator
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class _Window:
         steps = math.ceil(room / self.strides[d])
         if steps * self.strides[d] >= size + self.before[d]:
             steps -= 1
-        return max(steps * self.strides[d] - room, 0)
+        return max(int(steps * self.strides[d] - room), 0)
 
     @property
     def symmetric(self) -> bool:
@@ -98,9 +99,9 @@ def _max_pool(node: Node) -> Any:
     if node.wants(1):
         return _with_indices(node, padded_x, window, pads)
     if not floating:
-        padded_x = node.call(aten._to_copy.default, padded_x, dtype=torch.float32)
+        padded_x = node.call(CAST, padded_x, dtype=torch.float32)
     out = node.call(_MAX[window.rank], padded_x, window.kernel, window.strides, pads, window.dilations)
-    return out if floating else node.call(aten._to_copy.default, out, dtype=x.dtype)
+    return out if floating else node.call(CAST, out, dtype=x.dtype)
 
 
 def _with_indices(node: Node, x: Any, window: _Window, pads: list[int]) -> Any:

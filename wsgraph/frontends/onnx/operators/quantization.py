@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from wsgraph.frontends.onnx.operators.convolution import convolve
+from wsgraph.frontends.onnx.private_aten import CAST
 from wsgraph.frontends.onnx.registry import operator
 from wsgraph.frontends.onnx.tensors import dtype_of
 
@@ -38,13 +39,13 @@ def _dequantize(node: Node) -> Any:
 
 def _restored(node: Node, x: Any, scale: Any, zero: Any, dtype: torch.dtype) -> Any:
     wide = torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
-    number = node.call(aten._to_copy.default, x, dtype=wide)
+    number = node.call(CAST, x, dtype=wide)
     if zero is not None:
-        number = node.call(aten.sub.Tensor, number, node.call(aten._to_copy.default, zero, dtype=wide))
+        number = node.call(aten.sub.Tensor, number, node.call(CAST, zero, dtype=wide))
     if scale.dtype != wide:
-        scale = node.call(aten._to_copy.default, scale, dtype=wide)
+        scale = node.call(CAST, scale, dtype=wide)
     result = node.call(aten.mul.Tensor, number, scale)
-    return result if wide == dtype else node.call(aten._to_copy.default, result, dtype=dtype)
+    return result if wide == dtype else node.call(CAST, result, dtype=dtype)
 
 
 def _along(node: Node, p: Value | Tensor | None, x: Value | Tensor) -> Any:
@@ -78,18 +79,18 @@ def _quantize(node: Node) -> Any:
 def _quantized(node: Node, x: Any, scale: Any, zero: Any, dtype: torch.dtype) -> Any:
     """``clamp(round(x / scale) + zero_point)``, halves to even."""
     if scale.dtype != x.dtype:
-        scale = node.call(aten._to_copy.default, scale, dtype=x.dtype)
+        scale = node.call(CAST, scale, dtype=x.dtype)
     number = node.call(aten.round.default, node.call(aten.div.Tensor, x, scale))
-    number = node.call(aten._to_copy.default, number, dtype=torch.float32)
+    number = node.call(CAST, number, dtype=torch.float32)
     if zero is not None:
-        number = node.call(aten.add.Tensor, number, node.call(aten._to_copy.default, zero, dtype=torch.float32))
+        number = node.call(aten.add.Tensor, number, node.call(CAST, zero, dtype=torch.float32))
     info = torch.iinfo(dtype)
     bounded = node.call(aten.clamp.default, number, info.min, info.max)
-    return node.call(aten._to_copy.default, bounded, dtype=dtype)
+    return node.call(CAST, bounded, dtype=dtype)
 
 
 def _operand(node: Node, position: int, axis: int | None = None) -> Any:
-    """The number that a quantised operand at ``position``, with scale and zero point behind it, stands for."""
+    """What a quantised operand stands for; its scale and zero point are the next two inputs."""
     initializers = node.emitter.initializers
     stored = isinstance(node.x(position), Tensor)
     role = initializers.parameter if stored else initializers.buffer
@@ -111,7 +112,9 @@ def _spread(node: Node, p: Any, x: Any, axis: int | None) -> Any:
 def _result(node: Node, number: Any, position: int) -> Any:
     scale, zero = (node.emitter.initializers.buffer(node.x(position + k)) for k in (0, 1))
     dtype = zero.dtype
-    return _quantized(node, number, _spread(node, scale, number, None), _spread(node, zero, number, None), dtype)
+    return _quantized(
+        node, number, _spread(node, scale, number, None), _spread(node, zero, number, None), dtype
+    )
 
 
 @operator("QLinearMatMul")
@@ -138,9 +141,9 @@ def _integer_product(node: Node) -> Any:
     initializers = node.emitter.initializers
     sides = []
     for k in (0, 1):
-        wide = node.call(aten._to_copy.default, initializers.parameter(node.x(k)), dtype=torch.float64)
+        wide = node.call(CAST, initializers.parameter(node.x(k)), dtype=torch.float64)
         if node.has(k + 2):
-            zero = node.call(aten._to_copy.default, initializers.buffer(node.x(k + 2)), dtype=torch.float64)
+            zero = node.call(CAST, initializers.buffer(node.x(k + 2)), dtype=torch.float64)
             axis = -2 if k == 0 else -1 if node.op_type == "MatMulInteger" else 0
             wide = node.call(aten.sub.Tensor, wide, _spread(node, zero, wide, axis))
         sides.append(wide)
@@ -148,4 +151,4 @@ def _integer_product(node: Node) -> Any:
         product = convolve(node, sides[0], sides[1], None)
     else:
         product = node.call(aten.matmul.default, *sides)
-    return node.call(aten._to_copy.default, product, dtype=torch.int32)
+    return node.call(CAST, product, dtype=torch.int32)

@@ -89,15 +89,14 @@ def _start(node: Node, position: int, directions: int, size: int) -> Any:
 def _layer(node: Node, direction: int, size: int) -> list[Any]:
     """Input weight, recurrent weight and both biases of one direction, gates in torch's order."""
     order = _ORDER[node.op_type]
-    parts = [_reordered(node, node.call(aten.select.int, node.x(k), 0, direction), order, size) for k in (1, 2)]
+    parts = [
+        _reordered(node, node.call(aten.select.int, node.x(k), 0, direction), order, size) for k in (1, 2)
+    ]
     if node.has(3):
         both = node.call(aten.select.int, node.x(3), 0, direction)
         rows = len(order) * size
-        for bias in (
-            node.call(aten.slice.Tensor, both, 0, 0, rows),
-            node.call(aten.slice.Tensor, both, 0, rows, 2 * rows),
-        ):
-            parts.append(_reordered(node, bias, order, size))
+        halves = (node.call(aten.slice.Tensor, both, 0, k * rows, (k + 1) * rows) for k in (0, 1))
+        parts.extend(_reordered(node, bias, order, size) for bias in halves)
     return parts
 
 

@@ -117,8 +117,7 @@ def written_out(node: Node) -> Any:
     runs = [_run(node, x, d, count, backwards=way == "reverse" or d == 1) for d in range(count)]
     steps = [node.call(aten.stack.default, run[0], 0) for run in runs]
     outputs = [node.call(aten.stack.default, steps, 1)]
-    for k in range(len(runs[0][1])):
-        outputs.append(node.call(aten.stack.default, [run[1][k] for run in runs], 0))
+    outputs += [node.call(aten.stack.default, [run[1][k] for run in runs], 0) for k in range(len(runs[0][1]))]
     if node.attr("layout", 0):
         outputs[0] = node.call(aten.permute.default, outputs[0], [2, 0, 1, 3])
         outputs[1:] = [node.call(aten.transpose.int, v, 0, 1) for v in outputs[1:]]
@@ -129,7 +128,9 @@ def _run(node: Node, x: Any, direction: int, count: int, *, backwards: bool) -> 
     """States after each step, in the input's order, and the last states."""
     cell = _Cell(node, direction, count)
     length, batch = x.shape[:2]
-    state = [_initial(node, p, direction, batch, cell.size) for p in ((5, 6) if node.op_type == "LSTM" else (5,))]
+    state = [
+        _initial(node, p, direction, batch, cell.size) for p in ((5, 6) if node.op_type == "LSTM" else (5,))
+    ]
     lengths = node.numbers(4) if node.has(4) else torch.full((batch,), length)
     outputs: list[Any] = [None] * length
     for k in reversed(range(length)) if backwards else range(length):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from wsgraph.frontends.onnx.private_aten import CAST
 from wsgraph.frontends.onnx.registry import operator
 
 if TYPE_CHECKING:
@@ -43,31 +44,30 @@ def _elementwise(node: Node, x: Any) -> Any:
 
 def _over(node: Node, x: Any, axes: list[int], keep: bool) -> Any:
     kind = node.op_type.removeprefix("Reduce")
-    if kind == "Mean":
-        return node.call(aten.mean.dim, x, axes, keep)
     if kind in ("Max", "Min"):
         return _extreme(node, x, axes, keep)
     if kind == "Prod":
         for axis in sorted(axes, reverse=True):
             x = node.call(aten.prod.dim_int, x, axis, keep)
         return x
-    if kind == "LogSumExp":
-        return node.call(aten.logsumexp.default, x, axes, keep)
     if kind in ("L1", "L2"):
-        if not x.dtype.is_floating_point:
-            return _norm_of_integers(node, x, axes, keep)
-        return node.call(aten.linalg_vector_norm.default, x, 1 if kind == "L1" else 2, axes, keep)
+        return _norm(node, x, axes, keep)
+    if kind in ("Mean", "LogSumExp"):
+        return node.call(aten.mean.dim if kind == "Mean" else aten.logsumexp.default, x, axes, keep)
     if kind == "SumSquare":
         x = node.call(aten.mul.Tensor, x, x)
     total = node.call(aten.sum.dim_IntList, x, axes, keep, dtype=x.dtype)
     return node.call(aten.log.default, total) if kind == "LogSum" else total
 
 
-def _norm_of_integers(node: Node, x: Any, axes: list[int], keep: bool) -> Any:
-    wide = node.call(aten._to_copy.default, x, dtype=torch.float64)
+def _norm(node: Node, x: Any, axes: list[int], keep: bool) -> Any:
+    """Torch has norms of floating-point numbers only."""
     order = 1 if node.op_type == "ReduceL1" else 2
+    if x.dtype.is_floating_point:
+        return node.call(aten.linalg_vector_norm.default, x, order, axes, keep)
+    wide = node.call(CAST, x, dtype=torch.float64)
     norm = node.call(aten.linalg_vector_norm.default, wide, order, axes, keep)
-    return node.call(aten._to_copy.default, norm, dtype=x.dtype)
+    return node.call(CAST, norm, dtype=x.dtype)
 
 
 def _extreme(node: Node, x: Any, axes: list[int], keep: bool) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from wsgraph.frontends.onnx.operators.sampling import Sampling, weights
+from wsgraph.frontends.onnx.private_aten import NEAREST_EXACT_2D
 from wsgraph.frontends.onnx.registry import operator
 
 if TYPE_CHECKING:
@@ -17,9 +18,15 @@ __all__: list[str] = []
 aten = torch.ops.aten
 
 _NEAREST = {1: aten.upsample_nearest1d.vec, 2: aten.upsample_nearest2d.vec, 3: aten.upsample_nearest3d.vec}
-_EXACT = {2: aten._upsample_nearest_exact2d.vec}
 _LINEAR = {1: aten.upsample_linear1d.vec, 2: aten.upsample_bilinear2d.vec, 3: aten.upsample_trilinear3d.vec}
 _CUBIC = {2: aten.upsample_bicubic2d.vec}
+_TORCH_CUBIC = -0.75
+"""Torch's coefficient of cubic interpolation."""
+
+_NEAREST_TWINS = {
+    ("asymmetric", "floor"): _NEAREST,
+    ("half_pixel", "round_prefer_ceil"): {2: NEAREST_EXACT_2D},
+}
 
 
 @operator("Resize", since=11)
@@ -46,7 +53,13 @@ def _resize(node: Node) -> Any:
         exclude_outside=bool(node.attr("exclude_outside", 0)),
         fill=node.attr("extrapolation_value", 0.0),
     )
-    return _resampled(node, x, sampling, dict(zip(axes, zip(targets, factors, strict=True), strict=True)), _regions(roi, axes))
+    return _resampled(
+        node,
+        x,
+        sampling,
+        dict(zip(axes, zip(targets, factors, strict=True), strict=True)),
+        _regions(roi, axes),
+    )
 
 
 @operator("Upsample", "Resize")
@@ -124,22 +137,16 @@ def _torch_twin(sampling: Sampling, x: Any, changed: dict[int, Any]) -> tuple[An
     spatial = len(x.shape) - 2
     if any(axis < 2 for axis in changed) or sampling.antialias or sampling.exclude_outside:
         return None
-    way = (sampling.transform, sampling.rounding)
     if sampling.mode == "nearest":
-        if way == ("asymmetric", "floor") and spatial in _NEAREST:
-            return (_NEAREST[spatial],)
-        exact = way == ("half_pixel", "round_prefer_ceil") and spatial in _EXACT
-        return (_EXACT[spatial],) if exact else None
+        target = _NEAREST_TWINS.get((sampling.transform, sampling.rounding), {}).get(spatial)
+        return None if target is None else (target,)
     halves = sampling.transform == "half_pixel" or (
         sampling.transform == "pytorch_half_pixel" and all(size > 1 for size, _ in changed.values())
     )
     if not halves and sampling.transform != "align_corners":
         return None
-    if sampling.mode == "linear" and spatial in _LINEAR:
-        return _LINEAR[spatial], not halves
-    if sampling.mode == "cubic" and spatial in _CUBIC and sampling.cubic == -0.75:
-        return _CUBIC[spatial], not halves
-    return None
+    smooth = _LINEAR if sampling.mode == "linear" else _CUBIC if sampling.cubic == _TORCH_CUBIC else {}
+    return (smooth[spatial], not halves) if spatial in smooth else None
 
 
 _GRID_MODES = {"bilinear": 0, "linear": 0, "nearest": 1, "bicubic": 2, "cubic": 2}

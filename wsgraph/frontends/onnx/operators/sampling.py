@@ -61,23 +61,22 @@ def _coordinate(
     transform: str, k: int, size: int, target: int, factor: float, region: tuple[float, float] | None
 ) -> float:
     """Where an output position lies in the input."""
+    centre = (k + 0.5) / factor
     if transform == "align_corners":
-        return k * (size - 1) / (factor * size - 1) if target > 1 else 0.0
-    if transform == "asymmetric":
-        return k / factor
-    if transform == "pytorch_half_pixel":
-        return (k + 0.5) / factor - 0.5 if target > 1 else 0.0
-    if transform == "half_pixel_symmetric":
-        adjustment = target / (factor * size)
-        return size / 2 * (1 - adjustment) + (k + 0.5) / factor - 0.5
-    if transform == "tf_crop_and_resize":
+        place = k * (size - 1) / (factor * size - 1) if target > 1 else 0.0
+    elif transform == "asymmetric":
+        place = k / factor
+    elif transform == "pytorch_half_pixel":
+        place = centre - 0.5 if target > 1 else 0.0
+    elif transform == "half_pixel_symmetric":
+        place = size / 2 * (1 - target / (factor * size)) + centre - 0.5
+    elif transform == "tf_crop_and_resize":
         start, end = region or (0.0, 1.0)
-        if target == 1:
-            return 0.5 * (start + end) * (size - 1)
-        return start * (size - 1) + k * (end - start) * (size - 1) / (target - 1)
-    if transform == "tf_half_pixel_for_nn":
-        return (k + 0.5) / factor
-    return (k + 0.5) / factor - 0.5
+        step = (end - start) * (size - 1) / (target - 1) if target > 1 else 0.0
+        place = start * (size - 1) + k * step if target > 1 else 0.5 * (start + end) * (size - 1)
+    else:  # half_pixel, and tf_half_pixel_for_nn, which leaves the half out
+        place = centre if transform == "tf_half_pixel_for_nn" else centre - 0.5
+    return place
 
 
 def _taps(sampling: Sampling, place: float, size: int, factor: float) -> list[tuple[int, float]]:
