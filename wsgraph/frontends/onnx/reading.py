@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from wsgraph.frontends.quiet import first_line
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from google.protobuf.message import Message
     from torch import Tensor
 
 __all__ = ["Opened", "read_file", "read_proto"]
@@ -64,6 +66,7 @@ def read_file(path: Path) -> Opened:
     except CheckpointError as error:
         raise CheckpointError(f"{path.name}: {error.message}", remedy=error.remedy) from error
     model = _parsed(stripped.message, path.name)
+    _check_text(model, path.name)
     tensors = {}
     for proto, place in zip(model.graph.initializer, stripped.places, strict=True):
         if place is None:
@@ -96,6 +99,22 @@ def _parsed(message: bytes, where: str) -> ModelProto:
             f"{where} is no ONNX model, or is cut off ({first_line(error, 120)})", remedy=_AGAIN
         ) from error
     return model
+
+
+def _check_text(message: Message, where: str) -> None:
+    """Protobuf does not look at its texts; onnx fails in many ways over one that is no UTF-8.
+
+    Raises:
+        CheckpointError: a name somewhere in the model is damaged.
+    """
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_MESSAGE:
+            for inner in value if isinstance(value, Sequence) else (value,):
+                _check_text(inner, where)
+        elif field.type == field.TYPE_STRING:
+            texts = (value,) if isinstance(value, str | bytes) else value
+            if any(isinstance(text, bytes) for text in texts):
+                raise CheckpointError(f"{where} is damaged: a {field.name} is no text", remedy=_AGAIN)
 
 
 def _tensor(proto: TensorProto, folder: Path | None) -> Tensor:
