@@ -139,10 +139,20 @@ def _checked(model: ModelProto, tensors: dict[str, Tensor], where: str) -> Opene
             model.graph.input.append(onnx.helper.make_value_info(proto.name, kind))
     del model.graph.initializer[:]
     try:
-        onnx.checker.check_model(model, check_custom_domain=False)
+        onnx.checker.check_model(_with_shapes(model), check_custom_domain=False)
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{where} is no valid ONNX model: {_reason(error)}", remedy=_AGAIN) from error
     return Opened(model, tensors, opsets)
+
+
+def _with_shapes(model: ModelProto) -> ModelProto:
+    """A copy in which inputs and outputs have a shape: the checker wants one, other tools do not."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    for info in (*copy.graph.input, *copy.graph.output):
+        if info.type.HasField("tensor_type"):
+            info.type.tensor_type.shape.SetInParent()
+    return copy
 
 
 def _reason(error: Exception) -> str:

@@ -18,7 +18,7 @@ __all__: list[str] = []
 
 aten = torch.ops.aten
 
-_MOST_STEPS = 4096
+_MOST_STEPS = 1024
 """Longer loops would give graphs that nobody can look at."""
 
 

@@ -95,33 +95,24 @@ def _conv_transpose(node: Node) -> Any:
     before, after = _cut(node, full, strides, extra)
     equal = before == after and all(n >= 0 for n in before)
     common = before if equal else [0] * rank
-    fits = all(e < max(s, d) for e, s, d in zip(extra, strides, dilations, strict=True))
-    out = node.call(
-        _TRANSPOSED[rank],
-        *(x, weight, node.bias(), strides, common, extra if equal and fits else [0] * rank),
-        node.attr("group", 1),
-        dilations,
-    )
-    if equal and fits:
-        return out
-    cut_after = [a - c - e for a, c, e in zip(after, common, extra, strict=True)]
-    out = _with_rows(node, out, cut_after)
-    for dim in range(rank):
-        start = before[dim] - common[dim]
-        stop = out.shape[dim + 2] - max(cut_after[dim], 0)
-        out = node.call(aten.slice.Tensor, out, dim + 2, start, stop)
+    if any(e >= max(s, d) for e, s, d in zip(extra, strides, dilations, strict=True)):
+        raise node.refuse("an output padding of a stride or more")
+    settings = (strides, common, extra, node.attr("group", 1), dilations)
+    out = node.call(_TRANSPOSED[rank], x, weight, node.bias(), *settings)
+    return out if equal else _trimmed(node, out, before, after)
+
+
+def _trimmed(node: Node, out: Any, before: list[int], after: list[int]) -> Any:
+    """Cut the full result; an output shape beyond it is filled with zeros."""
+    missing = [max(-n, 0) for n in after]
+    if any(missing):
+        if node.bias() is not None or any(n < 0 for n in before):
+            raise node.refuse("an output shape beyond the full result")
+        out = padded(node, out, [0] * len(missing), missing)
+    for dim, (start, end) in enumerate(zip(before, after, strict=True), start=2):
+        if start or end > 0:
+            out = node.call(aten.slice.Tensor, out, dim, start, out.shape[dim] - max(end, 0))
     return out
-
-
-def _with_rows(node: Node, out: Any, cut_after: list[int]) -> Any:
-    """Rows beyond the full result hold the bias alone."""
-    missing = [max(-n, 0) for n in cut_after]
-    if not any(missing):
-        return out
-    out = padded(node, out, [0] * len(missing), missing)
-    if node.bias() is None:
-        return out
-    raise node.refuse("an output padding of a stride or more together with a bias")
 
 
 def _cut(node: Node, full: list[int], strides: list[int], extra: list[int]) -> tuple[list[int], list[int]]:
