@@ -50,7 +50,9 @@ def by_runtime(proto, *inputs):
     payload = str(proto) if not isinstance(proto, onnx.ModelProto) else proto.SerializeToString()
     session = onnxruntime.InferenceSession(payload, options, providers=["CPUExecutionProvider"])
     names = [i.name for i in session.get_inputs()]
-    return [torch.from_numpy(o) for o in session.run(None, dict(zip(names, map(np.asarray, inputs), strict=True)))]
+    return [
+        torch.from_numpy(o) for o in session.run(None, dict(zip(names, map(np.asarray, inputs), strict=True)))
+    ]
 
 
 def by_graph(proto, *inputs):

@@ -62,7 +62,12 @@ def test_convolution(kernel, stride, dilation, groups, pads, auto):
 def test_transposed_convolution(kernel, stride, groups, pads, extra):
     x, w, b = normal(1, 4, 5, 4), normal(4, 3, kernel, kernel), normal(3 * groups)
     extra = min(extra, stride - 1)
-    attributes = {"strides": [stride, stride], "group": groups, "pads": pads, "output_padding": [extra, extra]}
+    attributes = {
+        "strides": [stride, stride],
+        "group": groups,
+        "pads": pads,
+        "output_padding": [extra, extra],
+    }
     agree(one("ConvTranspose", {"x": x}, stored={"w": w, "b": b}, **attributes), x)
 
 
@@ -115,7 +120,9 @@ def test_recurrent_layers(op, direction, biased):
     for reset in (0, 1) if op == "GRU" else (None,):
         more = {} if reset is None else {"linear_before_reset": reset}
         outputs = 3 if op == "LSTM" else 2
-        agree(one(op, {"x": x}, outputs=outputs, stored=stored, hidden_size=4, direction=direction, **more), x)
+        agree(
+            one(op, {"x": x}, outputs=outputs, stored=stored, hidden_size=4, direction=direction, **more), x
+        )
 
 
 def test_a_torch_lstm_through_both_exporters(tmp_path):
@@ -128,6 +135,6 @@ def test_a_torch_lstm_through_both_exporters(tmp_path):
             return self.layer(x)[0]
 
     net, x = Net().eval(), torch.randn(1, 5, 3)
-    with pytest.warns():  # noqa: PT030, PT031  the exporters announce their own retirement
+    with pytest.warns():
         torch.onnx.export(net, (x,), tmp_path / "net.onnx", dynamo=False)
     torch.testing.assert_close(by_graph(tmp_path / "net.onnx", x)[0], net(x), rtol=1e-4, atol=1e-5)

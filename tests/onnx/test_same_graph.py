@@ -103,7 +103,13 @@ NETWORKS = {
     "gpt2": gpt2,
 }
 UNEXPORTABLE = {("gpt2", False)}  # the older exporter does not know aten::diff
-SLOW = {("mobilenet", True), ("swin", True)}  # seconds in the newer exporter; docs/onnx.md has their figures
+SLOW = {
+    ("mobilenet", True),
+    ("swin", True),
+    ("resnet18", True),
+    ("vit", True),
+    ("bert", False),
+}  # seconds in the newer exporter; docs/onnx.md has their figures
 
 
 def randomised(model):

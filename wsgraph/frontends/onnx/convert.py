@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import onnx
 from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto
 
@@ -16,7 +15,7 @@ from wsgraph.frontends.onnx.node import Node
 from wsgraph.frontends.onnx.operators import load_all
 from wsgraph.frontends.onnx.registry import Translation, translation_for
 from wsgraph.frontends.onnx.scope import Scope
-from wsgraph.frontends.onnx.tensors import tensor_from_proto
+from wsgraph.frontends.onnx.tensors import shortest, tensor_from_proto
 from wsgraph.frontends.quiet import first_line
 
 if TYPE_CHECKING:
@@ -200,15 +199,10 @@ def _data(attribute: AttributeProto) -> Any:
     if isinstance(value, TensorProto):
         return value if value.data_type == TensorProto.STRING else tensor_from_proto(value)
     if attribute.type == AttributeProto.FLOAT:
-        return _shortest(value)
+        return shortest(value)
     if attribute.type == AttributeProto.FLOATS:
-        return [_shortest(v) for v in value]
+        return [shortest(v) for v in value]
     return list(value) if attribute.type == AttributeProto.INTS else value
-
-
-def _shortest(value: float) -> float:
-    """The number that somebody wrote, such as 1e-5, before it was stored in 32 bits."""
-    return float(str(np.float32(value)))
 
 
 def _unknown(proto: NodeProto, opset: int) -> UnknownOperatorError:

@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 from wsgraph.errors import CheckpointError
 from wsgraph.frontends.convert import describe
 from wsgraph.frontends.onnx.errors import data_dependent
+from wsgraph.frontends.onnx.tensors import shortest
 from wsgraph.ir.graph import Graph, Op, Value, ValueKind
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def _plain(result: Any) -> Any:
 def _as_number(leaf: Any, rank: int) -> Any:
     """A constant of one element as a plain number, where that changes neither shape nor type."""
     if isinstance(leaf, Tensor) and leaf.numel() == 1 and leaf.dim() <= rank and leaf.dtype in _EXACT:
-        return leaf.item()
+        return shortest(leaf.item()) if leaf.dtype == torch.float32 else leaf.item()
     return leaf
 
 

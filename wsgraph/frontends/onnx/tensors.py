@@ -15,7 +15,7 @@ from wsgraph.frontends.onnx.errors import UnsupportedTypeError
 if TYPE_CHECKING:
     from onnx import TensorProto
 
-__all__ = ["DTYPES", "dtype_of", "tensor_from_bytes", "tensor_from_proto"]
+__all__ = ["DTYPES", "dtype_of", "shortest", "tensor_from_bytes", "tensor_from_proto"]
 
 DTYPES: dict[int, torch.dtype] = {
     1: torch.float32,
@@ -76,6 +76,11 @@ def _type_name(data_type: int) -> str:
 
     known = dict(zip(TensorProto.DataType.values(), TensorProto.DataType.keys(), strict=True))
     return str(known.get(data_type, "unknown"))
+
+
+def shortest(value: float) -> float:
+    """The number that somebody wrote, such as 1e-5, before it was stored in 32 bits."""
+    return float(str(np.float32(value)))
 
 
 def tensor_from_bytes(
