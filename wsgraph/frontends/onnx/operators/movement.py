@@ -76,7 +76,9 @@ def _split(node: Node) -> Any:
     x, axis = node.x(), node.attr("axis", 0)
     sizes = node.ints("split", 1)
     if sizes is None:
-        count = node.attr("num_outputs") or len(node.outputs)
+        count = len(node.outputs)
+        if node.attr("num_outputs", count) != count:
+            raise node.refuse(f"a split into {node.attr('num_outputs')} parts, of which {count} have names,")
         step = -(-x.shape[axis] // count)
         whole = x.shape[axis]
         sizes = [max(min(step, whole - k * step), 0) for k in range(count)]
