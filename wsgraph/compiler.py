@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from os import PathLike
 
+    from onnx import ModelProto
     from torch import nn
     from torch.export import ExportedProgram
 
@@ -32,7 +33,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (functionalize, remove_dead_code)
 
 
 def compile(  # noqa: A001  the public name says what users expect, as re.compile does
-    source: nn.Module | ExportedProgram | str | PathLike[str],
+    source: nn.Module | ExportedProgram | ModelProto | str | PathLike[str],
     inputs: Any = None,
     arch: str | None = None,
     options: CompileOptions | None = None,
@@ -40,7 +41,7 @@ def compile(  # noqa: A001  the public name says what users expect, as re.compil
     """Compile a model to its dynamic neural graph (section 4).
 
     Args:
-        source: a module, an exported program, or the path of a model file.
+        source: a module, an exported program, an ONNX model, or the path of a model file.
         inputs: example inputs or shapes (``"1x3x224x224"``, several for several inputs); worked out
             where that is safe when left out.
         arch: the architecture of a bare state dict, ``torchvision.models:resnet18``.
@@ -60,7 +61,7 @@ def compile(  # noqa: A001  the public name says what users expect, as re.compil
 
 
 def trace(
-    source: nn.Module | ExportedProgram | str | PathLike[str],
+    source: nn.Module | ExportedProgram | ModelProto | str | PathLike[str],
     inputs: Any = None,
     arch: str | None = None,
     options: CompileOptions | None = None,

@@ -28,6 +28,8 @@ def trace_source(source: Source) -> Graph:
         InputShapeError: the input does not fit the model.
         FrontendError: neither frontend can trace the model.
     """
+    if source.graph is not None:
+        return source.graph
     if source.program is not None:
         graph = graph_from_program(source.program, None)
         graph.notes.append("frontend: the exported program as it was given")

@@ -37,6 +37,7 @@ BUILTIN_PLUGINS: tuple[str, ...] = (
     "wsgraph_plugins.reduction",
     "wsgraph_plugins.attention",
     "wsgraph_plugins.embedding",
+    "wsgraph.frontends.onnx.plugin",
 )
 """The standard lowerings, one operator family a module; loaded in this order, before anybody else's."""
 
