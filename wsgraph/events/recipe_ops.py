@@ -35,7 +35,7 @@ _ALLOWED = frozenset(
     linalg_qr linalg_solve linalg_solve_triangular linalg_vector_norm linear log log1p log2 log_softmax
     logaddexp logical_and logical_not logical_or logit logsumexp lt masked_fill matmul matrix_exp
     maximum mean meshgrid minimum mish mm moveaxis movedim mul multiply mv nan_to_num narrow
-    native_layer_norm ne neg negative new_full new_ones new_zeros norm numpy_T ones_like outer permute
+    native_layer_norm ne neg negative new_full new_ones new_zeros norm numpy_T one_hot ones_like outer permute
     pixel_shuffle pixel_unshuffle polar pow prelu prod ravel real reciprocal relu remainder repeat
     reshape reshape_as rms_norm roll rot90 round rsqrt rsub scatter select select_scatter selu sgn
     sigmoid sign silu sin sinc sinh slice slice_scatter softmax softplus softshrink sort split

@@ -85,6 +85,8 @@ class GraphBuilder:
         op: the operator being lowered; blocks take their scope from it.
         now: latest timestamp of all neurons that go into it. A value with two node axes (MLP-Mixer's tokens
             and channels) is there when both are.
+        recurrences: (result, state) node numbers ``[n]``: a step's result, and the nodes that stand for it in
+            the next step.
     """
 
     def __init__(self, options: CompileOptions) -> None:
@@ -94,6 +96,7 @@ class GraphBuilder:
         self.op: Op | None = None
         self.now = 0
         self.roles: list[tuple[str, Tensor]] = []
+        self.recurrences: list[tuple[Tensor, Tensor]] = []
         self.keep_alive: list[object] = []
         self.position_blocks: dict[tuple[object, ...], Nodes] = {}
         self._bases: list[int] = []

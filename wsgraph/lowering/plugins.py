@@ -37,6 +37,10 @@ BUILTIN_PLUGINS: tuple[str, ...] = (
     "wsgraph_plugins.reduction",
     "wsgraph_plugins.attention",
     "wsgraph_plugins.embedding",
+    "wsgraph_plugins.recurrent",
+    "wsgraph_plugins.lookup",
+    "wsgraph_plugins.bilinear",
+    "wsgraph_plugins.fold",
 )
 """The standard lowerings, one operator family a module; loaded in this order, before anybody else's."""
 
