@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,9 @@ def build(name: str) -> tuple[nn.Module, Inputs]:
     models = import_library("torchvision.models")
     options: dict[str, Any] = {"weights": None}
     builder = models.get_model_builder(name)
-    parameters = builder.__wrapped__.__code__.co_varnames if hasattr(builder, "__wrapped__") else ()
-    if "weights_backbone" in parameters:
+    if "weights_backbone" in inspect.signature(builder).parameters:
         options["weights_backbone"] = None
-    model = builder(**options)
-    return model, inputs(name)
+    return builder(**options), inputs(name)
 
 
 def inputs(name: str) -> Inputs:

@@ -116,6 +116,28 @@ def lower_order(op: Operation, graph: LoweringGraph) -> tuple[Activation, ...]:
     return (picked, where) if len(op.op.outputs) == 2 else (where,)
 
 
+def lower_put(op: Operation, graph: LoweringGraph) -> Activation:
+    """``index_put`` and ``scatter`` at positions that the input decides: values of either may be anywhere.
+
+    Raises:
+        LoweringError: neurons are written among others.
+    """
+    del graph
+    states = [op.as_activation(value) for value in op.tensors()]
+    if any(state.nodes or state.pending for state in states):
+        raise LoweringError(
+            f"{op!r} writes neurons to positions that depend on the model's input",
+            remedy="pass --unsupported opaque to make it a learned all-to-all block",
+        )
+    return with_new_sites(Activation(op.shape, ()), op.shape)
+
+
+def lower_counts(op: Operation, graph: LoweringGraph) -> Activation:
+    """Histograms: numbers of things, which no neuron's value goes into smoothly."""
+    del graph
+    return with_new_sites(Activation(op.shape, ()), op.shape)
+
+
 def lower_one_hot(op: Operation, graph: LoweringGraph) -> Activation:
     """Positions of a category: no neuron's value, but a choice between things that have neurons."""
     del graph
@@ -132,3 +154,7 @@ def wsgraph_register_lowerings(register: Register[Any]) -> None:
     for name in ("topk", "sort", "kthvalue", "argsort", "msort"):
         register(f"aten.{name}", lower_order)
     register("aten.one_hot", lower_one_hot)
+    for name in ("index_put", "scatter", "scatter_add"):
+        register(f"aten.{name}", lower_put)
+    for name in ("histc", "bincount"):
+        register(f"aten.{name}", lower_counts)

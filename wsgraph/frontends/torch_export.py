@@ -105,9 +105,11 @@ def _declare_tensors(graph: Graph, program: ExportedProgram) -> dict[str, Value]
             tensors[name] = program.constants[name]
     for name, tensor in tensors.items():
         kind = ValueKind.PARAMETER
-        if name in buffers or (name not in parameters and not isinstance(tensor, nn.Parameter)):
+        if name in signature.non_persistent_buffers:
+            kind = ValueKind.CONSTANT  # the state dict does not have it
+        elif name in buffers or (name not in parameters and not isinstance(tensor, nn.Parameter)):
             kind = ValueKind.BUFFER
-        data = _real(tensor) if kind is ValueKind.BUFFER else None
+        data = None if kind is ValueKind.PARAMETER else _real(tensor)
         graph.tensors[name] = _tensor(name, tensor, kind, data)
     return graph.tensors
 

@@ -81,6 +81,7 @@ def lower_graph(graph: Graph, registry: Registry, options: CompileOptions) -> Lo
     """
     lowered = Lowered(graph, LoweringGraph(options))
     constants = ConstantPool(graph)
+    lowered.deriver.constants = constants.get
     counts = _use_counts(graph)
     for value in graph.inputs:
         lowered.states[value] = input_state(lowered.builder, graph, value)

@@ -41,6 +41,8 @@ BUILTIN_PLUGINS: tuple[str, ...] = (
     "wsgraph_plugins.lookup",
     "wsgraph_plugins.bilinear",
     "wsgraph_plugins.fold",
+    "wsgraph_plugins.experts",
+    "wsgraph_plugins.sampling",
 )
 """The standard lowerings, one operator family a module; loaded in this order, before anybody else's."""
 

@@ -108,6 +108,11 @@ class Bench:
                 reached[state[reached[result]]] = True
         return set(reached.nonzero().flatten().tolist())
 
+    def recurs(self, op: Op) -> bool:
+        """Whether an operator's results go into its next step."""
+        states = {int(state[0]) for _, state in self.lowered.builder.recurrences}
+        return any(int(edges.src[0]) in states for edges in self.edges_of(op))
+
     def holders(self, name: str) -> list[Value]:
         """The IR values that hold a tensor: the tensor itself or a derived one, and those tied to it."""
         graph = self.lowered.graph
