@@ -150,6 +150,7 @@ def depth() -> None:
     import wsgraph
     from wsgraph.frontends.torch_export import export_module
 
+    wsgraph.compile(tower(1), "1x16x32")  # imports and caches
     for layers in DEPTHS:
         model = tower(layers)
         start = time.perf_counter()
