@@ -117,19 +117,31 @@ def lower_order(op: Operation, graph: LoweringGraph) -> tuple[Activation, ...]:
 
 
 def lower_put(op: Operation, graph: LoweringGraph) -> Activation:
-    """``index_put`` and ``scatter`` at positions that the input decides: values of either may be anywhere.
+    """``index_put``, ``scatter``: values written where the input decides, so either tensor's may be there.
 
     Raises:
-        LoweringError: neurons are written among others.
+        LoweringError: neurons are written to positions inside of rows.
     """
-    del graph
-    states = [op.as_activation(value) for value in op.tensors()]
-    if any(state.nodes or state.pending for state in states):
+    first, *rest = op.tensors()
+    x, values = op.as_activation(first), op.as_activation(rest[-1])
+    indices = op.argument("indices")
+    if not (values.nodes or values.pending):
+        return with_new_sites(Activation(op.shape, x.axes, x.via), op.shape)
+    if not isinstance(indices, list | tuple) or None in indices:
         raise LoweringError(
             f"{op!r} writes neurons to positions that depend on the model's input",
             remedy="pass --unsupported opaque to make it a learned all-to-all block",
         )
-    return with_new_sites(Activation(op.shape, ()), op.shape)
+    written = _at_any_row(graph, values, len(op.shape) - len(indices), op.shape)
+    return written if not x.nodes else graph.combine(x, written, "sum")
+
+
+def _at_any_row(graph: LoweringGraph, values: Activation, rank: int, shape: tuple[int, ...]) -> Activation:
+    """Rows whose last ``rank`` dimensions are kept, wherever in a tensor of this shape they may be."""
+    leading = tuple(range(len(values.shape) - rank))
+    kept = graph.reduce(values, leading, values.shape[len(leading) :], "put") if leading else values
+    axes = tuple(a.with_labels(a.labels.expand(shape)) for a in kept.axes)
+    return with_new_sites(Activation(shape, axes, kept.via), shape)
 
 
 def lower_counts(op: Operation, graph: LoweringGraph) -> Activation:
