@@ -33,7 +33,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--failed", action="store_true", help="run again what failed")
     parser.add_argument("--seconds", type=float, default=120, help="limit of time a network")
     parser.add_argument("--gigabytes", type=float, default=12, help="limit of the worker's address space")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where results are kept, a JSON line each")
+    parser.add_argument(
+        "--results", type=Path, default=RESULTS, help="where results are kept, a JSON line each"
+    )
     return parser.parse_args()
 
 
@@ -72,7 +74,10 @@ def run(cases: list[Case], results: dict[str, dict[str, Any]], options: argparse
             for k, case in enumerate(cases, 1):
                 row = results[case.key] = worker.run(case)
                 print(json.dumps(row), file=file, flush=True)
-                print(f"[{k}/{len(cases)}, {time.monotonic() - start:.0f} s] {case.key}: {describe(row)}", flush=True)
+                print(
+                    f"[{k}/{len(cases)}, {time.monotonic() - start:.0f} s] {case.key}: {describe(row)}",
+                    flush=True,
+                )
     finally:
         worker.close()
 

@@ -41,7 +41,8 @@ from wsgraph.cli.main import main
 start = time.perf_counter()
 {code}
 print(time.perf_counter() - start, file=sys.stderr)
-print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1], file=sys.stderr)
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(peak.split()[1], file=sys.stderr)
 """
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, Union
 
-from torch import Tensor, nn
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor, nn
 
 __all__ = ["Case", "Inputs"]
 
-Inputs: TypeAlias = str | list[str | Tensor] | None
+Inputs: TypeAlias = Union[str, list[Union[str, "Tensor"]], None]
 """What goes in, as :func:`wsgraph.compile` takes it; None to have it worked out."""
 
 

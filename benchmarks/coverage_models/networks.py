@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
@@ -143,7 +144,7 @@ class KAN(nn.Module):
 
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*(_SplineLayer(a, b) for a, b in zip(widths, widths[1:], strict=False)))
+        self.layers = nn.Sequential(*(_SplineLayer(a, b) for a, b in pairwise(widths)))
 
     def forward(self, x: Tensor) -> Tensor:
         """``[batch, widths[0]]`` to ``[batch, widths[-1]]``."""

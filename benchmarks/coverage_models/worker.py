@@ -7,14 +7,16 @@ import resource
 import sys
 import time
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 import wsgraph
 from coverage_models import all_cases
-from coverage_models.case import Case
 from wsgraph.frontends.skeleton import skeleton
+
+if TYPE_CHECKING:
+    from coverage_models.case import Case
 
 __all__ = ["compile_case", "serve"]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def lower_bilinear(op: Operation, graph: LoweringGraph) -> Activation:
-    """A node for each pair (i, j) of neurons of the two inputs; +E dense from the pairs, ``[n_out, i * j]``."""
+    """A node for each pair (i, j) of the two inputs' neurons; +E dense from the pairs, ``[n_out, i * j]``."""
     weight = op.required_param("weight")
     n_out, width, height = weight.shape
     left, right = op.activation("input1"), op.activation("input2")

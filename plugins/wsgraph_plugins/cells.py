@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from torch import Tensor
-
 from wsgraph.events.blocks import Learned, Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from torch import Tensor
 
     from wsgraph.lowering.builder import Nodes
     from wsgraph.lowering.facade import LoweringGraph
@@ -125,7 +125,9 @@ def gru(step: Step) -> tuple[Nodes, Nodes | None]:
     w, graph = step.weights, step.graph
     size = w.inputs.shape[0] // 3
     r, z = step.gate(0, size, "sigmoid"), step.gate(1, size, "sigmoid")
-    recalled = graph.add_nodes(size, role="gate", features={"recurrent_bias": rows(w.recurrent_bias, 2, size)})
+    recalled = graph.add_nodes(
+        size, role="gate", features={"recurrent_bias": rows(w.recurrent_bias, 2, size)}
+    )
     step.recur(recalled, 2, size)
     new = graph.add_nodes(size, role="gate", bias=rows(w.bias, 2, size), activation=("tanh",))
     step.feed(new, required_rows(w.inputs, 2, size))

@@ -35,7 +35,7 @@ def look_up(op: Operation, graph: LoweringGraph, table: ParamValue, indices: Any
         table: ``[rows, *width]``.
         indices: which rows; the result's last dimensions are the table's width.
     """
-    rows, *width = table.shape
+    width = table.shape[1:]
     picked = op.state(indices)
     last = len(op.shape) - len(width)
     nodes = _table_layer(graph, table, "position" if isinstance(picked, Constant) else "input")

@@ -77,6 +77,6 @@ def _rows(x: Activation, picked: Tensor, shape: tuple[int, ...]) -> Activation:
 
 @hookimpl
 def wsgraph_register_lowerings(register: Register[Any]) -> None:
-    """torch's and transformers' grouped products."""
+    """Grouped products of torch and of transformers."""
     for key in ("aten._grouped_mm", "transformers.grouped_mm_fallback"):
         register(key, lower_grouped_mm)

@@ -25,7 +25,9 @@ def lower_fold(op: Operation, graph: LoweringGraph) -> Activation:
     split = (*batch, channels, x.shape[-2] // channels, x.shape[-1])
     axes = tuple(a.with_labels(a.labels.reshape(split)) for a in x.axes)
     rank = len(batch) + 1
-    summed = graph.reduce(replace(x, shape=split, axes=axes, fresh=None), (rank, rank + 1), split[:rank], "fold")
+    summed = graph.reduce(
+        replace(x, shape=split, axes=axes, fresh=None), (rank, rank + 1), split[:rank], "fold"
+    )
     kept = [a.with_labels(a.labels[..., None, None].expand(shape)) for a in summed.axes]
     kept += [Axis(arange_along(shape, rank + k), Space(n)) for k, n in enumerate((height, width)) if n > 1]
     return Activation(shape, tuple(kept), summed.via)

@@ -107,9 +107,8 @@ def lower_order(op: Operation, graph: LoweringGraph) -> tuple[Activation, ...]:
     dim = int(op.argument("dim", -1)) % rank
     values = op.op.outputs[0]
     if len(values.shape) < rank:
-        return tuple(graph.reduce(x, (dim,), value.shape, op.name) for value in op.op.outputs[:1]) + (
-            with_new_sites(Activation(values.shape, ()), values.shape),
-        )
+        picked = graph.reduce(x, (dim,), values.shape, op.name)
+        return picked, with_new_sites(Activation(values.shape, ()), values.shape)
     size = values.shape[dim]
     picked = with_new_sites(_at_any(graph, x, [dim], lambda t: t.narrow(dim, 0, size)), values.shape)
     where = Activation(values.shape, picked.sites)

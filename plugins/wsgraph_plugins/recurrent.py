@@ -195,9 +195,7 @@ def _sequence(shape: tuple[int, ...], sources: Sources, blocks: Sequence[Nodes])
     return Activation(shape, tuple(axes))
 
 
-def _last_step(
-    shape: tuple[int, ...], sources: Sources, along: int, blocks: Sequence[Nodes]
-) -> Activation:
+def _last_step(shape: tuple[int, ...], sources: Sources, along: int, blocks: Sequence[Nodes]) -> Activation:
     """The result of every layer and direction after the last step, ``[layers * directions, batch, n]``."""
     labels = torch.stack([b.ids for b in blocks]).unsqueeze(1)
     axes = [Axis(labels.expand(shape))]

@@ -18,7 +18,9 @@ def lower_grid_sampler(op: Operation, graph: LoweringGraph) -> Activation:
     x, grid = op.activation("input", (1,)), op.activation("grid")
     spatial = tuple(range(2, len(op.shape)))
     sampled = graph.reduce(x, spatial, x.shape[:2], "grid_sampler")
-    axes = tuple(a.with_labels(a.labels[(..., *(None,) * len(spatial))].expand(op.shape)) for a in sampled.axes)
+    axes = tuple(
+        a.with_labels(a.labels[(..., *(None,) * len(spatial))].expand(op.shape)) for a in sampled.axes
+    )
     moved = Activation(op.shape, axes, sampled.via)
     if grid.nodes or grid.pending:
         where = graph.reduce(grid, (-1,), grid.shape[:-1], "grid")

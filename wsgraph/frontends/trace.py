@@ -55,7 +55,9 @@ def _selecting(source: Source, module: nn.Module, error: Exception) -> Graph | N
     except Exception:  # noqa: BLE001  the first reason is the one to report
         return None
     graph = graph_from_program(program, module)
-    graph.notes.append("frontend: torch.export, with selections by value (thresholds, nms) that keep everything")
+    graph.notes.append(
+        "frontend: torch.export, with selections by value (thresholds, nms) that keep everything"
+    )
     return graph
 
 

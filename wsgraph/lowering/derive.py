@@ -144,7 +144,9 @@ def _write_stored(tensor: Tensor, name: str, sources: dict[str, None], lines: li
         ]
     result = f"@{name}"
     for operator, dtype in steps:
-        how: tuple[Any, ...] = ([], {"dtype": str(dtype)}) if operator.startswith("aten._to") else ([str(dtype)], {})
+        how: tuple[Any, ...] = (
+            ([], {"dtype": str(dtype)}) if operator.startswith("aten._to") else ([str(dtype)], {})
+        )
         lines.append([f"%{len(lines)}", operator, [result, *how[0]], how[1]])
         result = f"%{len(lines) - 1}"
     return result

@@ -96,7 +96,11 @@ def _check_parameter(bench: Bench, op: Op, name: str, pair: Pair) -> str | None:
 def _one_token(bench: Bench, op: Op, pair: Pair) -> dict[Value, Tensor]:
     """For a table looked up by the model's input: the input that picks the source's row everywhere."""
     rows = op.arguments.get("indices")
-    if op.key not in ("aten.embedding", "aten.embedding_bag") or not isinstance(rows, Value) or bench.activation(rows) is None:
+    if (
+        op.key not in ("aten.embedding", "aten.embedding_bag")
+        or not isinstance(rows, Value)
+        or bench.activation(rows) is None
+    ):
         return {}
     return {rows: torch.full(rows.shape, pair.src, dtype=rows.dtype)}
 
