@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, Union
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Case", "Inputs"]
 
-Inputs: TypeAlias = Union[str, list[Union[str, "Tensor"]], None]
+Inputs: TypeAlias = "str | list[str | Tensor] | None"
 """What goes in, as :func:`wsgraph.compile` takes it; None to have it worked out."""
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from wsgraph.lowering.hookspecs import Register, hookimpl
 from wsgraph.provenance.axes import Activation, Axis, Space, arange_along
 
@@ -23,7 +25,7 @@ def lower_fold(op: Operation, graph: LoweringGraph) -> Activation:
     *batch, channels, height, width = shape
     x = op.activation("self", (-2,))
     split = (*batch, channels, x.shape[-2] // channels, x.shape[-1])
-    axes = tuple(a.with_labels(a.labels.reshape(split)) for a in x.axes)
+    axes = tuple(_unpadded(a.with_labels(a.labels.reshape(split))) for a in x.axes)
     rank = len(batch) + 1
     summed = graph.reduce(
         replace(x, shape=split, axes=axes, fresh=None), (rank, rank + 1), split[:rank], "fold"
@@ -31,6 +33,14 @@ def lower_fold(op: Operation, graph: LoweringGraph) -> Activation:
     kept = [a.with_labels(a.labels[..., None, None].expand(shape)) for a in summed.axes]
     kept += [Axis(arange_along(shape, rank + k), Space(n)) for k, n in enumerate((height, width)) if n > 1]
     return Activation(shape, tuple(kept), summed.via)
+
+
+def _unpadded(axis: Axis) -> Axis:
+    """Padding, ``[..., kernel, patches]``, stands for whatever the channel has elsewhere: it falls outside."""
+    small = axis.small()
+    if not axis.is_nodes or not bool((small < 0).any()):
+        return axis
+    return axis.with_labels(torch.where(small < 0, small.amax((-2, -1), True), small).expand(axis.labels.shape))
 
 
 @hookimpl

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -58,7 +59,9 @@ def export_module(module: nn.Module, inputs: tuple[Tensor, ...]) -> ExportedProg
     Raises:
         Exception: whatever torch.export raises; the caller words it.
     """
-    with tracing_mode(module), quiet_torch():
+    with tracing_mode(module), quiet_torch(), warnings.catch_warnings():
+        # Recurrent layers keep a list of their weights, which torch takes for new attributes.
+        warnings.filterwarnings("ignore", "The tensor attribute", UserWarning)
         return torch.export.export(module, inputs, strict=False)
 
 

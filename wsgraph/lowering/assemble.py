@@ -82,7 +82,7 @@ class _Assembler:
 
     def node(self, block: Nodes, number: int) -> NodeBlock:
         zero = self.lowered.origins.is_zero
-        features = {name: self.view(view) for name, view in block.features.items() if not zero(view)}
+        features = {name: self.view(view) for name, view in sorted(block.features.items()) if not zero(view)}
         return NodeBlock(number, block.size, block.t, features, _attrs(block.attrs))
 
     def edge(self, e: Edges, number: int, dst: int, place: Tensor) -> EdgeBlock:
