@@ -40,7 +40,9 @@ def _unpadded(axis: Axis) -> Axis:
     small = axis.small()
     if not axis.is_nodes or not bool((small < 0).any()):
         return axis
-    return axis.with_labels(torch.where(small < 0, small.amax((-2, -1), True), small).expand(axis.labels.shape))
+    return axis.with_labels(
+        torch.where(small < 0, small.amax((-2, -1), True), small).expand(axis.labels.shape)
+    )
 
 
 @hookimpl

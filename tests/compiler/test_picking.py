@@ -52,7 +52,9 @@ def test_the_largest_neurons_may_be_any_of_them(prove: Prove) -> None:
 
 
 def test_rows_of_a_parameter(prove: Prove) -> None:
-    stream = prove(Net(lambda s, i: s.o(s.table[i].flatten(-2)), table=param(7, 2, 3), o=nn.Linear(6, 2)), "4:int64")
+    stream = prove(
+        Net(lambda s, i: s.o(s.table[i].flatten(-2)), table=param(7, 2, 3), o=nn.Linear(6, 2)), "4:int64"
+    )
     assert edges(stream) == ["n0 -> n1 dense 6x7x1 table", "n1 -> n2 dense 2x6x1 o.weight"]
 
 
@@ -83,7 +85,12 @@ def test_experts_are_parallel_layers(prove: Prove) -> None:
 
 
 def test_a_bag_of_words_and_a_bilinear_layer(prove: Prove) -> None:
-    model = Net(lambda s, w, y: s.b(s.e(w), s.i(y)), e=nn.EmbeddingBag(9, 3), i=nn.Linear(4, 4), b=nn.Bilinear(3, 4, 5))
+    model = Net(
+        lambda s, w, y: s.b(s.e(w), s.i(y)),
+        e=nn.EmbeddingBag(9, 3),
+        i=nn.Linear(4, 4),
+        b=nn.Bilinear(3, 4, 5),
+    )
     stream = prove(model, ["2x4:int64", "2x4"])
     assert edges(stream)[-1].endswith("dense 5x12x1 b.weight")
 

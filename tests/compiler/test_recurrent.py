@@ -22,7 +22,11 @@ def with_states(layer: nn.RNNBase) -> Net:
         state = (hidden, s.c(y)) if isinstance(s.layer, nn.LSTM) else hidden
         return s.o(s.layer(s.i(x), state)[0])
 
-    parts = {"i": nn.Linear(3, layer.input_size), "h": nn.Linear(2, size), "c": nn.Linear(2, layer.hidden_size)}
+    parts = {
+        "i": nn.Linear(3, layer.input_size),
+        "h": nn.Linear(2, size),
+        "c": nn.Linear(2, layer.hidden_size),
+    }
     return Net(forward, layer=layer, o=nn.Linear(size, 2), **parts)
 
 
@@ -45,14 +49,24 @@ def test_layers_with_given_states(prove: Prove, layer: Callable[[], nn.RNNBase],
 @pytest.mark.parametrize(
     "layer",
     [
-        nn.LSTM(4, 5, 2, bidirectional=True, proj_size=3),
-        nn.LSTM(4, 5, 2, batch_first=True, bias=False),
-        nn.GRU(4, 5, 2, bidirectional=True, batch_first=True),
-        nn.RNN(4, 5, 3, bidirectional=True, nonlinearity="relu"),
+        nn.LSTM(3, 4, 2, bidirectional=True, proj_size=2),
+        nn.LSTM(3, 4, 2, batch_first=True, bias=False),
+        nn.GRU(3, 4, 2, bidirectional=True, batch_first=True),
+        nn.RNN(3, 4, 2, bidirectional=True),
     ],
 )
 def test_stacked_and_bidirectional_layers(prove: Prove, layer: nn.Module) -> None:
-    prove(layer, "3x2x4")
+    prove(layer, "3x2x3")
+
+
+def test_a_relu_layer_is_one_block_a_direction() -> None:
+    """Zeros of the activation hide edges from the proof, so the weights are compared."""
+    layer = nn.RNN(3, 4, nonlinearity="relu")
+    stream = wsgraph.compile(layer, "5x1x3")
+    block = stream.node_blocks[-1]
+    assert block.attrs["activation"] == ("relu",)
+    assert edges(stream) == ["n0 -> n2 dense 4x3x1 weight_ih_l0", "n1 -> n2 dense 4x4x1 weight_hh_l0"]
+    assert sorted(view.name for view in block.features.values()) == ["bias_hh_l0", "bias_ih_l0"]
 
 
 def test_cells(prove: Prove) -> None:
@@ -144,7 +158,9 @@ def test_a_learned_initial_state(prove: Prove) -> None:
 
 
 def test_gates_over_an_embedding(prove: Prove) -> None:
-    model = Net(lambda s, x: s.o(s.rnn(s.e(x))[0][:, -1]), e=nn.Embedding(9, 3), rnn=nn.GRU(3, 4, batch_first=True))
+    model = Net(
+        lambda s, x: s.o(s.rnn(s.e(x))[0][:, -1]), e=nn.Embedding(9, 3), rnn=nn.GRU(3, 4, batch_first=True)
+    )
     model.o = nn.Linear(4, 2)
     stream = prove(model, "2x6:int64")
     assert nodes(stream)[-1] == f"n{len(stream.node_blocks) - 1} t3 output 2"

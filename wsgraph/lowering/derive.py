@@ -39,6 +39,7 @@ class Deriver:
 
     values: dict[str, Value] = field(default_factory=dict)
     constants: Callable[[Value], Tensor | None] = field(default=lambda _: None)
+    _written: bool = False
     _known: tuple[Graph, dict[Value, Op], dict[Op, int]] | None = None
 
     def add(self, op: Op) -> list[ParamValue]:
@@ -90,6 +91,8 @@ class Deriver:
         if self._known is None or self._known[0] is not graph:
             producers = {v: op for op in graph.ops for v in op.outputs}
             self._known = (graph, producers, {op: k for k, op in enumerate(graph.ops)})
+            # A constant may have been written to after it was made; which one is not worth finding out.
+            self._written = any(op.mutates for op in graph.ops)
         return self._known[1:]
 
     def _must_be_stored(
@@ -104,7 +107,7 @@ class Deriver:
         leaves = {value, *(v for op in ops for v in op.inputs())} - {v for op in ops for v in op.outputs}
         if any(leaf.kind is not ValueKind.CONSTANT for leaf in leaves):
             return False
-        if not leaves and all(_is_pure(op) for op in ops):
+        if not leaves and not self._written and all(_is_pure(op) for op in ops):
             return False
         tensor = self.constants(value)
         if tensor is None:
