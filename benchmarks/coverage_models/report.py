@@ -19,9 +19,9 @@ HEAD = """# Coverage
 
 Written by `python benchmarks/coverage.py`; do not edit. Networks are built without downloads, their large
 parameters without values (`wsgraph.frontends.skeleton`), and compiled in a process of their own with a limit
-of time and memory. Seconds are those of `wsgraph.compile`, tracing included, on one thread of a shared machine.
-The ledger's columns count parameter elements: lowered, derived (a weight computed from parameters), tied and
-unused (never reached from the output). A network with an opaque parameter counts as not covered.
+of time and memory. Seconds are those of `wsgraph.compile`, tracing included, on one thread of a shared
+machine. The ledger's columns count parameter elements: lowered, derived (a weight computed from parameters),
+tied and unused (never reached from the output). A network with an opaque parameter counts as not covered.
 """
 COLUMNS = (
     "| family | model | frontend | timestamps | nodes | edges | lowered | derived | tied | unused | seconds |"

@@ -36,13 +36,12 @@ def lower_fold(op: Operation, graph: LoweringGraph) -> Activation:
 
 
 def _unpadded(axis: Axis) -> Axis:
-    """Padding, ``[..., kernel, patches]``, stands for whatever the channel has elsewhere: it falls outside."""
+    """Padding ``[..., kernel, patches]`` stands for whatever the channel has elsewhere: it is left out."""
     small = axis.small()
     if not axis.is_nodes or not bool((small < 0).any()):
         return axis
-    return axis.with_labels(
-        torch.where(small < 0, small.amax((-2, -1), True), small).expand(axis.labels.shape)
-    )
+    filled = torch.where(small < 0, small.amax((-2, -1), keepdim=True), small)
+    return axis.with_labels(filled.expand(axis.labels.shape))
 
 
 @hookimpl

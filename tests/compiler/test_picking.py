@@ -70,7 +70,7 @@ def test_neurons_written_where_the_input_decides(prove: Prove) -> None:
 
 
 def test_experts_are_parallel_layers(prove: Prove) -> None:
-    import transformers.integrations.moe  # noqa: F401, PLC0415  defines the operator
+    import transformers.integrations.moe  # noqa: F401  defines the operator
 
     def forward(s: Net, x: Tensor) -> Any:
         ends = torch.tensor([2, 3, 6], dtype=torch.int32)
