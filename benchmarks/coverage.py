@@ -31,6 +31,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--all", action="store_true", help="every model of timm, not one a family")
     parser.add_argument("--fresh", action="store_true", help="run again what has a result")
     parser.add_argument("--failed", action="store_true", help="run again what failed")
+    parser.add_argument("--page", action="store_true", help="write the page from the results there are")
     parser.add_argument("--seconds", type=float, default=120, help="limit of time a network")
     parser.add_argument("--gigabytes", type=float, default=12, help="limit of the worker's address space")
     parser.add_argument(
@@ -83,10 +84,10 @@ def run(cases: list[Case], results: dict[str, dict[str, Any]], options: argparse
 
 
 def main() -> None:
-    """Run the selected cases, then write the page if all cases have a result."""
+    """Run the selected cases; without a selection, write the page of all results too."""
     options = arguments()
     results = known(options.results)
-    cases = selected(options)
+    cases = [] if options.page else selected(options)
     if not options.fresh:
         cases = [c for c in cases if c.key not in results or (options.failed and "error" in results[c.key])]
     run(cases, results, options)

@@ -38,9 +38,9 @@ import sys, time, warnings
 warnings.simplefilter("ignore")
 import wsgraph, torch
 from wsgraph.cli.main import main
-start = time.perf_counter()
+start, busy = time.perf_counter(), time.process_time()
 {code}
-print(time.perf_counter() - start, file=sys.stderr)
+print(time.perf_counter() - start, time.process_time() - busy, file=sys.stderr)
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(peak.split()[1], file=sys.stderr)
 """
@@ -95,16 +95,17 @@ def write_shard(path: Path, tensors: dict[str, tuple[int, ...]]) -> None:
         file.truncate(8 + len(text) + end)
 
 
-def measure(code: str) -> tuple[float, float]:
-    """Seconds, without imports, and peak megabytes of a process that runs ``code``."""
+def measure(code: str) -> tuple[float, float, float]:
+    """Seconds and seconds of processor time, without imports, and peak megabytes of running ``code``."""
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "plugins", ROOT / "encoders"))),
         "HF_HUB_OFFLINE": "1",
     }
     command = [sys.executable, "-c", TIMED.format(code=code)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    *_, seconds, peak = done.stderr.strip().splitlines()
-    return float(seconds), int(peak) / 1024
+    *_, times, peak = done.stderr.strip().splitlines()
+    seconds, busy = map(float, times.split())
+    return seconds, busy, int(peak) / 1024
 
 
 def run_cli(*arguments: str) -> str:
@@ -139,8 +140,8 @@ bound = stream.bind(read_safetensors(__import__("pathlib").Path({name!r}, "model
 
 def report(what: str, code: str) -> None:
     """One measured line."""
-    seconds, megabytes = measure(code)
-    print(f"{what:10}{seconds:8.2f} s{megabytes:10.0f} MB", flush=True)
+    seconds, busy, megabytes = measure(code)
+    print(f"{what:10}{seconds:8.2f} s{busy:8.2f} s of a processor{megabytes:10.0f} MB", flush=True)
 
 
 def depth() -> None:
