@@ -20,7 +20,7 @@ from wsgraph.lowering.origins import Origins
 from wsgraph.lowering.sources import force
 from wsgraph.lowering.unsupported import unsupported
 from wsgraph.provenance.axes import Activation, Axis
-from wsgraph.provenance.moves import IDENTITIES, MOVEMENTS, mover
+from wsgraph.provenance.moves import IDENTITIES, MOVEMENTS, SHAPE_FROM_SECOND, mover
 from wsgraph.provenance.params import Constant, ParamValue
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def lower_graph(graph: Graph, registry: Registry, options: CompileOptions) -> Lo
     """
     lowered = Lowered(graph, LoweringGraph(options))
     constants = ConstantPool(graph)
+    lowered.deriver.constants = constants.get
     counts = _use_counts(graph)
     for value in graph.inputs:
         lowered.states[value] = input_state(lowered.builder, graph, value)
@@ -124,6 +125,8 @@ def _is_parameter(state: State) -> bool:
 
 def _lower_op(lowered: Lowered, op: Op, registry: Registry, constants: ConstantPool) -> list[State]:
     states = [lowered.states[v] for v in op.inputs()]
+    if op.key in SHAPE_FROM_SECOND:
+        states = states[:1]
     if not any(isinstance(s, Activation) for s in states):
         if not any(_is_parameter(s) for s in states):
             return _move_buffer(op, states, constants) or [Constant(v) for v in op.outputs]

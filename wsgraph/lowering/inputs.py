@@ -119,6 +119,10 @@ _CONTRACTED: dict[str, Callable[[Op, Value], set[int]]] = {
     "aten.batch_norm": _second,
     "aten.group_norm": _second,
     "aten.instance_norm": _second,
-    "aten.gru": _last,
-    "aten.lstm": _last,
+    **{
+        f"aten.{cell}{form}": _last
+        for cell in ("rnn_tanh", "rnn_relu", "lstm", "gru")
+        for form in ("", "_cell")
+    },
+    "aten.bilinear": _last,
 }
