@@ -29,8 +29,8 @@ class Layout:
     """What ``per_step`` parameters are shaped by: one architecture's timestamps.
 
     Attributes:
-        messages: timestamp and parallel edges (t, m) of every sort of message; (t, 1) for learned edges too.
-        padded: timestamps with edges that mix neurons, which ``heads`` pads.
+        messages: timestamp, parallel edges (t, m) and whether they mix neurons, which ``heads`` pads; every
+            sort of message once.
         steps: timestamps at which nodes with incoming edges appear.
         sources: sizes of the blocks without incoming edges, in stream order.
         tags: tags of the learned edges.
@@ -38,8 +38,7 @@ class Layout:
         outputs: number of output nodes.
     """
 
-    messages: tuple[tuple[int, int], ...]
-    padded: tuple[int, ...]
+    messages: tuple[tuple[int, int, bool], ...]
     steps: tuple[int, ...]
     sources: tuple[int, ...]
     tags: tuple[str, ...]
@@ -55,8 +54,7 @@ class Layout:
         names = {name for step in program.steps for name in step.features}
         sizes = stream.structure.node_by_id
         return cls(
-            messages=tuple(sorted({(t, link.multiplicity) for t, link in links})),
-            padded=tuple(sorted({t for t, link in links if link.kind in ("mixing", "parallel")})),
+            messages=tuple(sorted({(t, link.multiplicity, link.mixes) for t, link in links})),
             steps=tuple(sorted({step.node.t for step in inner})),
             sources=tuple(step.node.size for step in program.sources),
             tags=tuple(sorted({e.feature.tag for e in stream.edge_blocks if isinstance(e.feature, Learned)})),

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ParameterSets", "PerKind", "PerStep", "parameter_sets"]
 
-_PADDED = ("mixing", "parallel")
-
-
 class ParameterSets(Protocol):
     """Names of parameter sets, and the modules behind them."""
 
@@ -49,17 +46,18 @@ class PerStep:
 
     def __init__(self, config: DNGConfig, layout: Layout) -> None:
         self.config, self.layout = config, layout
+        self._keys = {self._key(*message)[0] for message in layout.messages}
 
     def message_maps(self) -> nn.ModuleDict:
         """Names ``t3_m9``, or ``t3_heads`` where edges are padded to the configuration's heads."""
         config, features = self.config, 2 * self.config.frequencies
         maps: dict[str, nn.Module] = {}
-        for t, m in self.layout.messages:
-            multi = MultiMap(features, config.hidden, config.edge_width, m) if m > 1 else None
-            maps[f"t{t}_m{m}"] = multi or SingleMap(features, config.hidden)
-        if config.heads is not None:
-            for t in self.layout.padded:
-                maps[f"t{t}_heads"] = MultiMap(features, config.hidden, config.edge_width, config.heads)
+        for t, m, mixes in self.layout.messages:
+            key, heads = self._key(t, m, mixes)
+            if heads > 1 or key.endswith("heads"):
+                maps[key] = MultiMap(features, config.hidden, config.edge_width, heads)
+            else:
+                maps[key] = SingleMap(features, config.hidden)
         return nn.ModuleDict(maps)
 
     def message_key(self, link: Link, step: Step) -> str:
@@ -69,14 +67,16 @@ class PerStep:
             EncoderError: the stream is not of the architecture that the encoder is for.
         """
         t, m = step.node.t, link.multiplicity
-        if self.config.heads is not None and link.kind in _PADDED:
-            known = t in self.layout.padded and m <= self.config.heads
-            key = f"t{t}_heads"
-        else:
-            known, key = (t, m) in self.layout.messages, f"t{t}_m{m}"
-        if not known:
+        key, heads = self._key(t, m, link.mixes)
+        if key not in self._keys or m > heads:
             raise self._foreign(f"an edge block with {m} parallel edges at timestamp {t}")
         return key
+
+    def _key(self, t: int, m: int, mixes: bool) -> tuple[str, int]:
+        """Name of a set, and its number of heads."""
+        if self.config.heads is not None and mixes:
+            return f"t{t}_heads", self.config.heads
+        return f"t{t}_m{m}", m
 
     def node_keys(self) -> list[str]:
         """``t3``."""

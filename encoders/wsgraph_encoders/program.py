@@ -62,6 +62,11 @@ class Link:
         """Parallel edges a pair; 1 for learned edges, which all have the same feature."""
         return 1 if self.kind == "learned" else self.edge.multiplicity
 
+    @property
+    def mixes(self) -> bool:
+        """Whether the weights mix neurons, as a layer's do."""
+        return self.kind in ("mixing", "parallel")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
