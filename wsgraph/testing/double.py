@@ -15,7 +15,7 @@ from wsgraph.ir.graph import Graph, Op, Value, ValueKind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["DoubleRun"]
+__all__ = ["DoubleRun", "in_double"]
 
 _NARROW = frozenset({torch.float32, torch.float16, torch.bfloat16})
 
@@ -33,7 +33,7 @@ class DoubleRun:
 
     def __init__(self, graph: Graph, examples: Sequence[Tensor], generator: torch.Generator) -> None:
         self._generator = generator
-        self._ops = {op: _in_double(op) for op in graph.ops}
+        self._ops = {op: in_double(op) for op in graph.ops}
         wide = replace(graph, ops=list(self._ops.values()))
         tensors = {name: self._weight(value) for name, value in graph.tensors.items()}
         for name, canonical in graph.ties.items():
@@ -107,7 +107,7 @@ class DoubleRun:
         return torch.rand(tuple(shape), generator=self._generator, dtype=torch.float64) + 0.5
 
 
-def _in_double(op: Op) -> Op:
+def in_double(op: Op) -> Op:
     """The same call with every narrow floating-point type it asks for made float64."""
     return replace(op, args=_widen(op.args), kwargs=_widen(op.kwargs))
 

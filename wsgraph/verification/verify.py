@@ -1,0 +1,146 @@
+"""``wsgraph.verify``: a compiled stream against the model that it was compiled from."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from wsgraph.compiler import lower, rewrite
+from wsgraph.errors import CheckpointError, WsgraphError
+from wsgraph.events.bits import same_bits
+from wsgraph.events.file import load
+from wsgraph.frontends.opening import open_model
+from wsgraph.frontends.trace import trace_source
+from wsgraph.lowering.assemble import assemble
+from wsgraph.lowering.driver import one_thread
+from wsgraph.lowering.finish import make_stream
+from wsgraph.lowering.plugins import load_registry
+from wsgraph.options import CompileOptions
+from wsgraph.testing.bench import Bench
+from wsgraph.testing.double import DoubleRun
+from wsgraph.testing.sweep import Sweep
+from wsgraph.verification.outputs import DoubleModel
+from wsgraph.verification.permutations import check_permutations
+from wsgraph.verification.report import Check, Verification
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from os import PathLike
+
+    from torch import Tensor, nn
+    from torch.export import ExportedProgram
+
+    from wsgraph.events.stream import EventStream
+    from wsgraph.frontends.source import Source
+    from wsgraph.ir.graph import Graph
+    from wsgraph.lowering.registry import Registry
+
+__all__ = ["verify"]
+
+
+def verify(
+    stream: EventStream | None,
+    model: nn.Module | ExportedProgram | str | PathLike[str],
+    inputs: Any = None,
+    *,
+    arch: str | None = None,
+    options: CompileOptions | None = None,
+    samples: int = 2,
+    seed: int = 0,
+) -> Verification:
+    """Check a stream against its model by running the model.
+
+    Args:
+        stream: what was compiled from the model; None compiles it first.
+        model: the model, as :func:`wsgraph.compile` takes it.
+        inputs: example inputs or shapes, those that the stream was compiled with.
+        arch: the architecture of a bare state dict.
+        options: the compiler's options.
+        samples: pairs of neurons an edge block, permutations and groups that are tried.
+        seed: seed of all random choices.
+
+    Returns:
+        A report: the ledger, the bit-for-bit round trip, the influence of neurons along edges, and the
+        symmetries, in float64.
+
+    Raises:
+        WsgraphError: the model cannot be opened, traced or lowered.
+    """
+    options, registry = options or CompileOptions(), load_registry()
+    source = open_model(model, registry, inputs=inputs, arch=arch, allow=options.allow)
+    graph = rewrite(trace_source(source), registry)
+    with one_thread():
+        fresh = make_stream(lower(graph, registry, options), source)
+    own = fresh if stream is None else stream
+    checks = [_same_structure(own, fresh), _ledger(own, source.tensors)]
+    if fresh.weights is None:
+        detail = "the model has no weights (it lies on the meta device)"
+        return Verification((*checks, Check("round trip", passed=False, detail=detail)))
+    checks.append(_round_trip(own, source.tensors))
+    generator = torch.Generator().manual_seed(seed)
+    checks.append(_influence(graph, source, registry, options, samples, generator))
+    if all(check.passed for check in checks[:3]):
+        double = DoubleModel(graph, source.inputs, generator)
+        checks.extend(check_permutations(own, double, samples, generator))
+    return Verification(tuple(checks))
+
+
+def _same_structure(stream: EventStream, fresh: EventStream) -> Check:
+    same = stream.fingerprint == fresh.fingerprint
+    detail = f"{stream.num_nodes:,} nodes and {stream.num_edges:,} edges, fingerprint {stream.fingerprint[:12]}"
+    if not same:
+        detail = f"compiling the model gives {fresh.fingerprint[:12]}, the stream is {stream.fingerprint[:12]}"
+    return Check("structure", same, detail)
+
+
+def _ledger(stream: EventStream, tensors: Mapping[str, Tensor]) -> Check:
+    try:
+        ledger = stream.ledger()
+    except WsgraphError as error:
+        return Check("ledger", passed=False, detail=error.message)
+    expected = sum(t.numel() for t in tensors.values())
+    total = sum(ledger.totals.values())
+    names = set(stream.structure.tensors) == set(tensors)
+    elements = sum(math.prod(spec.shape) for spec in stream.structure.tensors.values())
+    detail = f"{total:,} elements accounted for, the model has {expected:,}"
+    return Check("ledger", names and total == expected == elements, detail)
+
+
+def _round_trip(stream: EventStream, tensors: Mapping[str, Tensor]) -> Check:
+    """Through a file and back, bit for bit."""
+    try:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "stream.wsg"
+            (stream if stream.weights is not None else stream.bind(tensors)).save(path)
+            back = load(path).state_dict()
+            wrong = [n for n, t in tensors.items() if n not in back or not same_bits(back[n], t)]
+    except CheckpointError as error:
+        return Check("round trip", passed=False, detail=error.message)
+    wrong += [name for name in back if name not in tensors]
+    detail = f"{len(tensors)} tensors through a file, bit for bit"
+    if wrong:
+        detail = f"not the same after a round trip through a file: {', '.join(wrong[:5])}"
+    return Check("round trip", not wrong, detail)
+
+
+def _influence(  # noqa: PLR0913, PLR0917  the model in its stages, and how to sample
+    graph: Graph,
+    source: Source,
+    registry: Registry,
+    options: CompileOptions,
+    samples: int,
+    generator: torch.Generator,
+) -> Check:
+    lowered = lower(graph, registry, options)
+    bench = Bench(lowered, assemble(lowered), DoubleRun(graph, source.inputs, generator))
+    report = Sweep(bench, samples, generator).run()
+    detail = f"{report.pairs} pairs, {report.features} node parameters and {report.flows} flows tested"
+    if report.unchecked:
+        detail += f", {len(report.unchecked)} edge blocks unchecked"
+    if report.faults:
+        detail += f"; {len(report.faults)} faults: {report.faults[0]}"
+    return Check("influence", report.ok, detail)
