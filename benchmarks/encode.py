@@ -64,10 +64,10 @@ def siren_case() -> tuple[Batch, DNGConfig]:
 
 
 def vit_case() -> tuple[Batch, DNGConfig]:
-    """The SimpleViT of App. F.2: two blocks, CIFAR-10."""
+    """The SimpleViT of App. F.2 (two blocks, CIFAR-10), with hidden dimension 128 as in App. G.2."""
     simple_vit = import_library("vit_pytorch.simple_vit").SimpleViT
     sizes = {"image_size": 32, "patch_size": 4, "num_classes": 10, "dim": 64, "depth": 2, "heads": 4, "mlp_dim": 128}
-    return copies(lambda: simple_vit(**sizes, dim_head=16), "1x3x32x32", 1), DNGConfig(frequencies=64, hidden=64)
+    return copies(lambda: simple_vit(**sizes, dim_head=16), "1x3x32x32", 1), DNGConfig(frequencies=128, hidden=128)
 
 
 def resnet_case() -> tuple[Batch, DNGConfig]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -113,8 +114,7 @@ def _check_finite(feature: Tensor, name: str, position: int) -> None:
         return
     wide = feature.detach()
     wide = wide.float() if wide.dtype.itemsize == 1 else wide
-    extremes = torch.stack(torch.aminmax(wide))
-    if not bool(torch.isfinite(extremes).all()):
+    if not all(math.isfinite(extreme) for extreme in torch.aminmax(wide)):
         bad = int((~torch.isfinite(wide)).sum())
         raise CheckpointError(
             f"parameter {name!r} of stream {position} has {bad:,} elements that are NaN or infinite",

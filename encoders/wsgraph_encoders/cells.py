@@ -36,9 +36,7 @@ class MemoryCell(nn.Module):
         Returns:
             ``[batch, n, hidden]``.
         """
-        reset_in, update_in, new_in = gates.chunk(3, -1)
-        reset_h, update_h, new_h = self.hidden_map(message).chunk(3, -1)
-        reset = torch.sigmoid(reset_in + reset_h)
-        update = torch.sigmoid(update_in + update_h)
-        new = torch.tanh(new_in + reset * new_h)
-        return new + update * (message - new)
+        mapped, width = self.hidden_map(message), 2 * message.shape[-1]
+        reset, update = torch.sigmoid(gates[..., :width] + mapped[..., :width]).chunk(2, -1)
+        new = torch.tanh(torch.addcmul(gates[..., width:], reset, mapped[..., width:]))
+        return torch.lerp(new, message, update)

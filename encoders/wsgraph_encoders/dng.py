@@ -110,8 +110,10 @@ class DNGEncoder(nn.Module):
             last = number == len(self.passes) - 1
             memories = self._pass(group, number, memories, history if last else None, keep=keep or not last)
         assert memories is not None
+        count = len(group.streams)
+        memories = {block: memory.expand(count, -1, -1) for block, memory in memories.items()}
         outputs = torch.cat([memories[block] for block in group.program.outputs], 1)
-        past = None if self.config.readout == "last" else history.stacked(len(group.streams))
+        past = None if self.config.readout == "last" else history.stacked(count)
         return self.readout(outputs, past), memories
 
     def _pass(
@@ -133,7 +135,7 @@ class DNGEncoder(nn.Module):
                 if history is not None:
                     history.add(step.node.t, memory)
             else:
-                memory = self.sources(step, place).expand(len(group.streams), -1, -1)
+                memory = self.sources(step, place)  # shared by all streams
                 place += 1
             memories[block] = memory
             for dead in () if keep else step.dead:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -17,7 +18,9 @@ from wsgraph_encoders.fourier import fourier_features
 if TYPE_CHECKING:
     from wsgraph_encoders.fourier import ScalarMap
 
-__all__ = ["Basis", "ChebyshevBasis", "FourierBasis"]
+__all__ = ["Basis", "ChebyshevBasis", "FourierBasis", "frequency_key"]
+
+_FEW = 1 << 13
 
 
 class Basis(Protocol):
@@ -101,16 +104,10 @@ class ChebyshevBasis:
         return masked
 
     def coefficients(self, g: ScalarMap) -> Tensor:
-        """The interpolant at K Chebyshev nodes, ``[K, c]``; in float64, where small terms keep their digits."""
-        k = torch.arange(self.terms, dtype=torch.float64, device=g.weight.device)
-        angles = math.pi * (k + 0.5) / self.terms
-        wide = g._replace(
-            frequencies=g.frequencies.double(), weight=g.weight.double(), bias=g.bias.double()
-        )
-        at_nodes = wide(self.centre + self.half * angles.cos())
-        transform = torch.cos(k.unsqueeze(1) * angles) * (2 / self.terms) * _signs(k).unsqueeze(1)
-        transform[0] /= 2
-        return (transform @ at_nodes).to(g.weight.dtype)
+        """``[K, c]``."""
+        matrix = _interpolation(frequency_key(g.frequencies), g.frequencies.dtype, self)
+        matrix = matrix.to(g.weight.device)
+        return torch.addmm(g.bias * matrix[:, :1], matrix[:, 1:], g.weight.t())
 
     def inside(self, w: Tensor) -> Tensor | None:
         """See :meth:`Basis.inside`."""
@@ -118,6 +115,28 @@ class ChebyshevBasis:
             return None
         mask: Tensor = ((w - self.centre) * (1 / self.half)).abs() <= 1
         return mask
+
+
+def frequency_key(frequencies: Tensor) -> bytes:
+    """The frequencies' bytes: what is worked out from them is kept under these."""
+    return frequencies.detach().cpu().double().numpy().tobytes()
+
+
+@lru_cache(maxsize=1024)
+def _interpolation(key: bytes, dtype: torch.dtype, basis: ChebyshevBasis) -> Tensor:
+    """From one and the Fourier features to Chebyshev coefficients, ``[K, 1 + 2F]``.
+
+    The interpolant at K Chebyshev nodes; worked out in float64, so that small terms keep their digits.
+    """
+    frequencies = torch.frombuffer(bytearray(key), dtype=torch.float64)
+    k = torch.arange(basis.terms, dtype=torch.float64)
+    angles = math.pi * (k + 0.5) / basis.terms
+    features = fourier_features(basis.centre + basis.half * angles.cos(), frequencies)
+    transform = torch.cos(k.unsqueeze(1) * angles) * (2 / basis.terms) * _signs(k).unsqueeze(1)
+    transform[0] /= 2
+    constant = torch.zeros(basis.terms, 1, dtype=torch.float64)
+    constant[0] = 1
+    return torch.cat([constant, transform @ features], 1).to(dtype)
 
 
 def _signs(k: Tensor) -> Tensor:
@@ -131,6 +150,8 @@ class _Chebyshev(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, inside: Tensor | None, terms: int) -> Tensor:
         ctx.save_for_backward(x, inside)
+        if x.numel() * terms <= _FEW:
+            return _by_angle(x, inside, terms)
         out = x.new_empty(x.shape[0], terms, x.shape[1])
         if inside is None:
             out[:, 0] = 1
@@ -156,11 +177,18 @@ class _Chebyshev(torch.autograd.Function):
         return total if inside is None else total * inside, None, None
 
 
+def _by_angle(x: Tensor, inside: Tensor | None, terms: int) -> Tensor:
+    """T_k(x) = cos(k·arccos x): slower an element than the recurrence, with fewer calls for few elements."""
+    k = torch.arange(terms, dtype=x.dtype, device=x.device).unsqueeze(1)
+    out = torch.cos(x.clamp(-1, 1).acos().unsqueeze(1) * k).mul_(_signs(k))
+    return out if inside is None else out.mul_(inside.unsqueeze(1))
+
+
 def _recur(out: Tensor, x: Tensor, first: int = 1) -> Tensor:
     """Fill ``out`` [rows, K, s] from its first term on; the second one is ``first``·x times it."""
-    terms = out.shape[1]
-    if terms > 1:
-        torch.mul(out[:, 0], x if first == 1 else first * x, out=out[:, 1])
-    for k in range(2, terms):
-        torch.addcmul(out[:, k - 2], x, out[:, k - 1], value=2 if k % 2 else -2, out=out[:, k])
+    terms = out.unbind(1)
+    if len(terms) > 1:
+        torch.mul(terms[0], x if first == 1 else first * x, out=terms[1])
+    for k in range(2, len(terms)):
+        torch.addcmul(terms[k - 2], x, terms[k - 1], value=2 if k % 2 else -2, out=terms[k])
     return out
