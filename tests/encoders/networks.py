@@ -1,6 +1,7 @@
 """Small networks that the tests encode."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import torch
@@ -110,6 +111,7 @@ NETWORKS: Mapping[str, tuple[Any, str]] = {
 }
 
 
+@cache
 def stream(name: str) -> wsgraph.EventStream:
     """The stream of one of ``NETWORKS``."""
     build, shape = NETWORKS[name]

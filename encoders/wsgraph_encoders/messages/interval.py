@@ -18,8 +18,10 @@ __all__ = ["choose_basis", "terms_for"]
 
 _TOLERANCE = {torch.float32: 4e-7, torch.float64: 1e-15}
 _MAX_TURNS = {torch.float32: 32.0, torch.float64: 1e9}
+_MAX_TURNS_OF_FEW = {torch.float32: 1.0, torch.float64: 1e9}
 """Beyond so many turns the phase 2πbw itself is rounded to more than the tolerance: then the naive formula
-and the expansion would both be right and yet differ, so those weights take the naive formula."""
+and the expansion would both be right and yet differ, so those weights take the naive formula. Where weights are no more than nodes
+(scales around one, biases) it costs little to be strict."""
 _MIN_PHASE = 1.0
 """Least half-width of an interval in radians of the fastest frequency: derivatives at equal weights need
 polynomials of some width."""
@@ -79,7 +81,7 @@ def choose_basis(weights: Tensor, frequencies: Tensor, *, split: bool = True) ->
     low, high = (float(extreme) for extreme in torch.aminmax(weights))
     key, dtype = frequency_key(frequencies), frequencies.dtype
     direct = FourierBasis(frequencies)
-    turns = _MAX_TURNS[dtype] / _fastest(key)
+    turns = (_MAX_TURNS if split else _MAX_TURNS_OF_FEW)[dtype] / _fastest(key)
     whole = _interval((low + high) / 2, (high - low) / 2, key, dtype, split=False)
     reachable = max(abs(low), abs(high)) <= turns
     if reachable and whole.terms <= _CHEAP:
