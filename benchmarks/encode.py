@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -40,7 +41,7 @@ class Sine(nn.Module):
 def chain(*sizes: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
     """A multilayer perceptron."""
     layers: list[nn.Module] = []
-    for before, after in zip(sizes, sizes[1:], strict=False):
+    for before, after in pairwise(sizes):
         layers += [nn.Linear(before, after), activation()]
     return nn.Sequential(*layers[:-1])
 
@@ -66,12 +67,22 @@ def siren_case() -> tuple[Batch, DNGConfig]:
 def vit_case() -> tuple[Batch, DNGConfig]:
     """The SimpleViT of App. F.2 (two blocks, CIFAR-10), with hidden dimension 128 as in App. G.2."""
     simple_vit = import_library("vit_pytorch.simple_vit").SimpleViT
-    sizes = {"image_size": 32, "patch_size": 4, "num_classes": 10, "dim": 64, "depth": 2, "heads": 4, "mlp_dim": 128}
-    return copies(lambda: simple_vit(**sizes, dim_head=16), "1x3x32x32", 1), DNGConfig(frequencies=128, hidden=128)
+    sizes = {
+        "image_size": 32,
+        "patch_size": 4,
+        "num_classes": 10,
+        "dim": 64,
+        "depth": 2,
+        "heads": 4,
+        "mlp_dim": 128,
+    }
+    return copies(lambda: simple_vit(**sizes, dim_head=16), "1x3x32x32", 1), DNGConfig(
+        frequencies=128, hidden=128
+    )
 
 
 def resnet_case() -> tuple[Batch, DNGConfig]:
-    """torchvision's ResNet-18, 11 million edges."""
+    """ResNet-18 of torchvision, 11 million edges."""
     model = import_library("torchvision.models").resnet18
     return copies(model, "1x3x224x224", 1), DNGConfig(frequencies=64, hidden=64)
 
@@ -142,7 +153,11 @@ def peak(name: str, message: str, parameters: str) -> dict[str, float]:
     before = resident("VmRSS")
     start = time.perf_counter()
     encode_once(model, batch)
-    return {"seconds": time.perf_counter() - start, "added": resident("VmHWM") - before, "total": resident("VmHWM")}
+    return {
+        "seconds": time.perf_counter() - start,
+        "added": resident("VmHWM") - before,
+        "total": resident("VmHWM"),
+    }
 
 
 def resident(field: str) -> float:
@@ -157,7 +172,9 @@ def peak_elsewhere(name: str, message: str, parameters: str) -> dict[str, float]
     """:func:`peak` in a process of its own."""
     paths = os.pathsep.join(map(str, (ROOT, ROOT / "plugins", ROOT / "encoders")))
     command = [sys.executable, __file__, "--peak", name, message, parameters]
-    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=True
+    )
     found: dict[str, float] = json.loads(done.stdout)
     return found
 
@@ -189,7 +206,8 @@ def plot(points: list[tuple[int, float]], path: str) -> None:
 
 def report(rows: list[dict[str, float | str]]) -> None:
     """The ratios as a table."""
-    print(f"{'case':20s} {'parameters':10s} {'reference':>11s} {'spectral':>10s} {'ratio':>8s} {'needed':>7s}  error")
+    columns = "case", "parameters", "reference", "spectral", "ratio", "needed", "error"
+    print("{:20s} {:10s} {:>11s} {:>10s} {:>8s} {:>7s}  {}".format(*columns))
     for row in rows:
         needed = REQUIRED.get(str(row["case"]), "")
         print(
@@ -218,14 +236,18 @@ def main() -> None:
         rows = [compare(name, parameters, options.repeats) for name in ("mlp", "sirens", "vit")]
         rows.append(compare("mlp", parameters, options.repeats, training=True))
         report(rows)
-        memory = {message: peak_elsewhere("mlp", message, parameters) for message in ("reference", "spectral")}
+        memory = {
+            message: peak_elsewhere("mlp", message, parameters) for message in ("reference", "spectral")
+        }
         added = {message: found["added"] for message, found in memory.items()}
         print(
             f"mlp peak memory: reference {added['reference']:.0f} MiB, spectral {added['spectral']:.0f} MiB, "
             f"{added['reference'] / added['spectral']:.1f} times less (at least 10 needed)"
         )
         found = peak_elsewhere("resnet18", "spectral", parameters)
-        print(f"resnet18: {found['seconds']:.1f} s (60 allowed), {found['total']:.0f} MiB in all (2048 allowed)")
+        print(
+            f"resnet18: {found['seconds']:.1f} s (60 allowed), {found['total']:.0f} MiB in all (2048 allowed)"
+        )
     if options.scaling or options.plot:
         points = scaling(options.largest, "per_step")
         for (edges, duration), (_, before) in zip(points[1:], points, strict=False):

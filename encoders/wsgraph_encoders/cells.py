@@ -26,7 +26,7 @@ class MemoryCell(nn.Module):
         self.hidden_map = nn.Linear(hidden, 3 * hidden)
 
     def forward(self, gates: Tensor, message: Tensor) -> Tensor:
-        """One update, h' = (1 − z)·n + z·message.
+        """One update, h' = (1 - z)·n + z·message.
 
         Args:
             gates: ``input_map`` of the nodes' features, in the order reset, update, new;

@@ -55,15 +55,15 @@ class DNGEncoder(nn.Module):
     def __init__(self, config: DNGConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or DNGConfig()
-        layout, sets = config.layout, parameter_sets(config)
-        per_kind = layout is None or config.parameters == "per_kind"
-        extra = per_kind or layout.extra_features
+        sets = parameter_sets(config)
+        layout = config.layout if config.parameters == "per_step" else None
         self.message = message_function(config.message)
         self.fourier = FourierFeatures(config.frequencies, config.fourier_scale)
-        self.sources: nn.Module = (
-            SourcesByRole(config.hidden) if per_kind else SourcesByPlace(layout.sources, config.hidden)
+        self.sources = (
+            SourcesByRole(config.hidden) if layout is None else SourcesByPlace(layout.sources, config.hidden)
         )
-        self.tags = TagVectors(None if per_kind else layout.tags, 2 * config.frequencies)
+        self.tags = TagVectors(None if layout is None else layout.tags, 2 * config.frequencies)
+        extra = layout is None or layout.extra_features
         self.embeddings = NodeEmbeddings(config)
         self.passes = nn.ModuleList(
             EncoderPass(config, sets, first=p == 0, extra_features=extra) for p in range(config.passes)
@@ -92,12 +92,13 @@ class DNGEncoder(nn.Module):
         for group in batch.groups:
             embedding, kept = self._encode(group.fresh(), keep=memories)
             for row, position in enumerate(group.positions):
-                results[position] = embedding[row], {block: memory[row] for block, memory in kept.items()}
+                own = {block: memory[row] for block, memory in kept.items()}
+                results[position] = embedding[row], own
         found = [result for result in results if result is not None]
         widths = sorted({embedding.shape[-1] for embedding, _ in found})
         if len(widths) > 1:
             raise EncoderError(
-                f"the embeddings of this batch have different widths, {widths}: its networks differ in outputs",
+                f"the embeddings of this batch have different widths, {widths}: networks differ in outputs",
                 remedy="use per_kind parameters, or the readout 'mean'",
             )
         return Encoded(torch.stack([embedding for embedding, _ in found]), tuple(kept for _, kept in found))

@@ -29,7 +29,9 @@ class NodeEmbeddings(nn.Module):
         features = 2 * config.frequencies
         self.activation_of = config.activation_of
         self.names = config.activations
-        self.activation = nn.Embedding(len(config.activations) + 1, features) if config.activation_embeddings else None
+        self.activation = (
+            nn.Embedding(len(config.activations) + 1, features) if config.activation_embeddings else None
+        )
         self.position = nn.Linear(_PLACE_WIDTH, features) if config.position_embeddings else None
 
     def forward(self, step: Step, program: Program) -> Tensor | None:

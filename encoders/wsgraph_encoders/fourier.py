@@ -10,10 +10,14 @@ from torch import Tensor, nn
 
 __all__ = ["FourierFeatures", "ScalarMap", "fourier_features"]
 
+_LARGEST = 1e30
+"""Far beyond this the phase of a finite number overflows; no digit of it means anything long before."""
+
 
 def fourier_features(x: Tensor, frequencies: Tensor) -> Tensor:
     """``[sin 2πbx, cos 2πbx]``: ``[...]`` to ``[..., 2F]``, in the dtype of ``frequencies`` ``[F]``."""
-    phase = (2 * math.pi) * (x.to(frequencies.dtype).unsqueeze(-1) * frequencies)
+    x = x.to(frequencies.dtype).clamp(-_LARGEST, _LARGEST)
+    phase = (2 * math.pi) * (x.unsqueeze(-1) * frequencies)
     return torch.cat([phase.sin(), phase.cos()], -1)
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from wsgraph_encoders.messages.wiring import split_dim
+
 if TYPE_CHECKING:
     from wsgraph_encoders.fourier import FourierFeatures
     from wsgraph_encoders.messages import Message
@@ -70,7 +72,9 @@ class MultiMap(nn.Module):
         self.heads, self.edge_width = heads, edge_width
         self.edge = nn.Linear(features, edge_width)
         self.node = nn.Linear(hidden, heads * edge_width)
-        self.mapping = nn.Sequential(nn.Linear(heads * edge_width, hidden), nn.ReLU(), nn.Linear(hidden, hidden))
+        self.mapping = nn.Sequential(
+            nn.Linear(heads * edge_width, hidden), nn.ReLU(), nn.Linear(hidden, hidden)
+        )
 
     def forward(self, call: Call) -> Tensor:
         """``[batch, n_dst, hidden]``."""
@@ -78,9 +82,9 @@ class MultiMap(nn.Module):
         assert isinstance(first, nn.Linear)
         assert isinstance(second, nn.Linear)
         m = call.weights.shape[-1]
-        heads = self.node(call.sources).unflatten(-1, (self.heads, self.edge_width))
-        # [heads, edge_width, hidden]
-        split = first.weight.t().unflatten(0, (self.heads, self.edge_width))
+        heads = split_dim(self.node(call.sources), -1, self.heads, self.edge_width)
+        # The first map of each head, edge width by hidden.
+        split = split_dim(first.weight.t(), 0, self.heads, self.edge_width)
         padded = (heads[..., m:, :] * self.edge.bias).flatten(-2) @ split[m:].flatten(0, 1)
         return _merge(call, heads[..., :m, :], padded + first.bias, self.edge, split[:m], second)
 
@@ -123,7 +127,7 @@ class PositionalMap(nn.Module):
         return torch.cos(math.pi / m * (n + 0.5) * r) * (r < m)
 
 
-def _merge(  # noqa: PLR0913  Eq. 5 has these operands
+def _merge(
     call: Call, heads: Tensor, offset: Tensor, edge: nn.Linear, first: Tensor, second: nn.Linear
 ) -> Tensor:
     """The sum over sources, and φ_h's second linear map after it: it is linear, so it may wait."""

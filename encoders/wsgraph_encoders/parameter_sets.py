@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ParameterSets", "PerKind", "PerStep", "parameter_sets"]
 
+
 class ParameterSets(Protocol):
     """Names of parameter sets, and the modules behind them."""
 
@@ -93,9 +94,10 @@ class PerStep:
         return f"t{step.node.t}"
 
     def _foreign(self, what: str) -> EncoderError:
+        last = max(self.layout.steps, default=0)
         return EncoderError(
-            f"this encoder has per_step parameters for another architecture, of {max(self.layout.steps, default=0)} "
-            f"timestamps: the stream has {what}",
+            f"this encoder has per_step parameters for another architecture, of {last} timestamps: "
+            f"the stream has {what}",
             remedy="make an encoder for it, or one with per_kind parameters for any architecture",
         )
 

@@ -61,7 +61,7 @@ class EncoderPass(nn.Module):
         )
         self.norm = nn.ModuleDict({key: nn.LayerNorm(hidden) for key in sets.node_keys()})
         self.rnn = MemoryCell(hidden)
-        self.extra = nn.Linear(features, hidden, bias=False) if first and extra_features else None
+        self.further = nn.Linear(features, hidden, bias=False) if first and extra_features else None
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
@@ -108,11 +108,12 @@ class EncoderPass(nn.Module):
         bias = node_values(setting.group, step, "bias", dtype) if "bias" in step.features else None
         if bias is None:  # nodes without a feature start from the zero vector (App. F.2)
             start = own.bias if shift is None else own(shift)
-            gates = enter(start).view(1, 1, -1)
+            gates: Tensor = enter(start).view(1, 1, -1)
         else:
             gates = setting.message.project(bias, setting.fourier.map(own, shift), enter.weight, enter.bias)
         for name in step.features:
             values = None if name == "bias" else node_values(setting.group, step, name, dtype)
-            if values is not None and self.extra is not None:
-                gates = gates + self.extra(setting.fourier(values)) @ enter.weight.t()
+            if values is not None and self.further is not None:
+                more: Tensor = self.further(setting.fourier(values))
+                gates = gates + more @ enter.weight.t()
         return gates

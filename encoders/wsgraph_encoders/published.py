@@ -22,7 +22,11 @@ __all__ = ["load_published"]
 
 _LAYER = re.compile(r"(edge_lin|node_lin|src_node_lin|input_lin|dst_node_lin|mapping|norm)_(\d+)_(\d+)\.(.+)")
 _CELL = re.compile(r"rnn_(\d+)\.(.+)")
-_WHOLE = {"fourier_layer.b": "fourier.b", "input_init_node": "sources.vectors.0", "act_emb": "embeddings.activation.weight"}
+_WHOLE = {
+    "fourier_layer.b": "fourier.b",
+    "input_init_node": "sources.vectors.0",
+    "act_emb": "embeddings.activation.weight",
+}
 _PADDING = "paddings"
 _ACTIVATIONS = ("relu", "tanh")
 """The rows of the published ``act_emb``."""
@@ -48,7 +52,9 @@ def load_published(state_dict: Mapping[str, Tensor], stream: EventStream) -> DNG
     renamed = dict(_renamed(state_dict, padded=config.heads is not None))
     if "embeddings.activation.weight" in renamed:
         # Other activations than the published two add nothing.
-        renamed["embeddings.activation.weight"] = nn.functional.pad(renamed["embeddings.activation.weight"], (0, 0, 0, 1))
+        renamed["embeddings.activation.weight"] = nn.functional.pad(
+            renamed["embeddings.activation.weight"], (0, 0, 0, 1)
+        )
     renamed["tags.vectors"] = own["tags.vectors"]  # published encoders read chains, without learned edges
     _check(renamed, own, stream)
     encoder.load_state_dict(renamed)
@@ -60,7 +66,9 @@ def _config(state: Mapping[str, Tensor], layout: Layout) -> DNGConfig:
         frequencies = state["fourier_layer.b"].shape[-1]
         hidden = state["input_init_node"].shape[-1]
         edge_width = state["edge_lin_0_0.weight"].shape[0]
-        heads = state["mapping_0_0.0.weight"].shape[1] // edge_width if "mapping_0_0.0.weight" in state else None
+        heads = (
+            state["mapping_0_0.0.weight"].shape[1] // edge_width if "mapping_0_0.0.weight" in state else None
+        )
     except (KeyError, IndexError) as error:
         raise EncoderError(
             f"this is no checkpoint of a published encoder: {error} is missing or malformed",

@@ -49,7 +49,8 @@ class SourcesByPlace(nn.Module):
                 f"{step.node.size} nodes, expected {'no such block' if expected is None else expected}",
                 remedy="make an encoder for it, or one with per_kind parameters for any architecture",
             )
-        return self.vectors[place].unsqueeze(0)
+        vectors: Tensor = self.vectors[place]
+        return vectors.unsqueeze(0)
 
 
 class SourcesByRole(nn.Module):

@@ -1,7 +1,7 @@
 """The numbers that a program's step reads: edge weights and node features, with statistics folded in.
 
 A normalisation that stores statistics is encoded by what it does, its effective affine map: scale
-γ/√(var + ε) and shift β − mean·γ/√(var + ε) (DESIGN section 5).
+gamma/√(var + ε) and shift beta - mean·gamma/√(var + ε) (DESIGN section 5).
 """
 
 from __future__ import annotations
@@ -75,5 +75,7 @@ def _inverse_deviation(group: Group, step: Step, dtype: torch.dtype) -> Tensor:
     assert isinstance(eps, float | int)
     variance = group.values(view).to(dtype) + eps
     if bool((variance.detach() <= 0).any()):
-        raise CheckpointError(f"parameter {view.name!r} has variances that are zero or negative, with ε = {eps}")
+        raise CheckpointError(
+            f"parameter {view.name!r} has variances that are zero or negative, with ε = {eps}"
+        )
     return variance.rsqrt()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ def compiled(model: nn.Module, shape: str) -> wsgraph.EventStream:
 def mlp(*sizes: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
     """A multilayer perceptron."""
     layers: list[nn.Module] = []
-    for before, after in zip(sizes, sizes[1:], strict=False):
+    for before, after in pairwise(sizes):
         layers += [nn.Linear(before, after), activation()]
     return nn.Sequential(*layers[:-1])
 
@@ -80,7 +81,8 @@ class Transformer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.embed(x)
         q, k, v = (
-            part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(self.norm1(x)).chunk(3, -1)
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for part in self.qkv(self.norm1(x)).chunk(3, -1)
         )
         z = nn.functional.scaled_dot_product_attention(q, k, v)
         x = x + self.out(z.transpose(1, 2).flatten(2))
@@ -121,4 +123,6 @@ def stream(name: str) -> wsgraph.EventStream:
 
 def doubled(stream: wsgraph.EventStream) -> wsgraph.EventStream:
     """The stream with float64 weights."""
-    return stream.bind({k: v.double() if v.is_floating_point() else v for k, v in stream.state_dict().items()})
+    return stream.bind(
+        {k: v.double() if v.is_floating_point() else v for k, v in stream.state_dict().items()}
+    )

@@ -33,7 +33,13 @@ def permute_cnn(state: State) -> Permutations:
     # Inside each of the two groups of the second convolution, whose weight has a group's inputs only.
     first, second = ([torch.randperm(4), torch.randperm(4)] for _ in range(2))
     whole_first, whole_second = (torch.cat([a, b + 4]) for a, b in (first, second))
-    _rows(state, whole_first, "0.weight", "0.bias", *(f"1.{n}" for n in ("weight", "bias", "running_mean", "running_var")))
+    _rows(
+        state,
+        whole_first,
+        "0.weight",
+        "0.bias",
+        *(f"1.{n}" for n in ("weight", "bias", "running_mean", "running_var")),
+    )
     grouped = state["3.weight"]
     state["3.weight"] = torch.cat([grouped[:4, first[0]], grouped[4:, first[1]]])
     _rows(state, whole_second, "3.weight", "3.bias", "5.weight")
@@ -45,7 +51,12 @@ def permute_resnet(state: State) -> Permutations:
     stem, inner = torch.randperm(6), torch.randperm(5)
     _rows(state, stem, "stem.weight", "stem.bias", "outer.weight", "outer.bias")
     _columns(state, stem, "inner.weight", "head.weight")
-    _rows(state, inner, "inner.weight", *(f"norm.{n}" for n in ("weight", "bias", "running_mean", "running_var")))
+    _rows(
+        state,
+        inner,
+        "inner.weight",
+        *(f"norm.{n}" for n in ("weight", "bias", "running_mean", "running_var")),
+    )
     _columns(state, inner, "outer.weight")
     return {"stem": stem, "inner": inner, "norm": inner, "outer": stem}
 
@@ -65,9 +76,7 @@ def permute_densenet(state: State) -> Permutations:
 def permute_vit(state: State) -> Permutations:
     width, unit, head = torch.randperm(6), torch.randperm(7), torch.randperm(2)
     # Whole heads, and dimensions inside each: q with k, v with the output projection.
-    keys, values = (
-        torch.cat([torch.randperm(3) + 3 * int(h) for h in head]) for _ in range(2)
-    )
+    keys, values = (torch.cat([torch.randperm(3) + 3 * int(h) for h in head]) for _ in range(2))
     _rows(state, width, "embed.weight", "embed.bias", "out.weight", "out.bias", "down.weight", "down.bias")
     _rows(state, width, *(f"norm{i}.{n}" for i in (1, 2) for n in ("weight", "bias")))
     _columns(state, width, "qkv.weight", "up.weight", "head.weight")

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 import torch
-from tests.encoders.networks import NETWORKS, doubled, stream
-from tests.encoders.permutations import PERMUTATIONS
 from torch.func import functional_call
 
 import wsgraph
+from tests.encoders.networks import NETWORKS, doubled, stream
+from tests.encoders.permutations import PERMUTATIONS
 from wsgraph_encoders import DNGConfig, DNGEncoder, collate
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -69,7 +69,9 @@ def test_a_mixed_batch_gives_what_each_network_alone_gives(option: str) -> None:
     torch.manual_seed(2)
     encoder = DNGEncoder(DNGConfig(hidden=8, frequencies=6, edge_width=4, **OPTIONS[option])).double().eval()
     streams = [doubled(stream(name)) for name in NETWORKS]
-    other = {name: tensor * 1.5 for name, tensor in streams[1].state_dict().items() if tensor.is_floating_point()}
+    other = {
+        name: tensor * 1.5 for name, tensor in streams[1].state_dict().items() if tensor.is_floating_point()
+    }
     streams.append(streams[1].bind({**streams[1].state_dict(), **other}))
     together = encoder(collate(streams))
     for position, alone in enumerate(streams):

@@ -5,17 +5,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.encoders.networks import mlp
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import wsgraph
+from tests.encoders.networks import mlp
 from wsgraph_encoders import DNGEncoder, collate
 from wsgraph_encoders.errors import EncoderError
 
 FOUND = [folder for p in Path(__file__).parents if (folder := p / "shared" / "reference").is_dir()]
 FOLDER = FOUND[0] if FOUND else Path()
-pytestmark = pytest.mark.skipif(not FOUND, reason="the reference tensors lie in a folder beside the repository")
+pytestmark = pytest.mark.skipif(
+    not FOUND, reason="the reference tensors lie in a folder beside the repository"
+)
 
 Tensors = dict[str, Tensor]
 
@@ -40,7 +42,9 @@ def load(name: str) -> tuple[Tensors, Tensors]:
     return tensors, {k.removeprefix("param."): v for k, v in tensors.items() if k.startswith("param.")}
 
 
-def bound(structure: wsgraph.EventStream, tensors: Tensors, row: int, key: Callable[[int], str]) -> wsgraph.EventStream:
+def bound(
+    structure: wsgraph.EventStream, tensors: Tensors, row: int, key: Callable[[int], str]
+) -> wsgraph.EventStream:
     """The network of one row of the file."""
     parts = ("weight", "bias")
     return structure.bind({f"{key(n)}.{p}": tensors[f"input.{p}.{n}"][row] for n in range(3) for p in parts})
@@ -62,7 +66,11 @@ def cnn_case() -> tuple[Tensors, Tensors, list[wsgraph.EventStream]]:
     activations = (torch.relu, torch.tanh)
     models = [Pooled(activations[int(a)]) for a in tensors["input.activation"]]
     streams = [wsgraph.compile(model, "1x1x8x8") for model in models]
-    return tensors, parameters, [bound(s, tensors, row, lambda n: f"layers.{n}") for row, s in enumerate(streams)]
+    return (
+        tensors,
+        parameters,
+        [bound(s, tensors, row, lambda n: f"layers.{n}") for row, s in enumerate(streams)],
+    )
 
 
 @pytest.mark.parametrize("message", ["spectral", "reference"])

@@ -96,12 +96,10 @@ class ChebyshevBasis:
     def features(self, w: Tensor) -> Tensor:
         """``[rows, s]`` to ``[rows, K, s]``."""
         x = (w - self.centre) * (1 / self.half)
-        if not self.split:
-            features: Tensor = _Chebyshev.apply(x, None, self.terms)
-            return features
-        inside = x.detach().abs() <= 1
-        masked: Tensor = _Chebyshev.apply(torch.where(inside, x, 0), inside, self.terms)
-        return masked
+        inside = x.detach().abs() <= 1 if self.split else None
+        x = x if inside is None else torch.where(inside, x, 0)
+        features: Tensor = _Chebyshev.apply(x, inside, self.terms)  # type: ignore[no-untyped-call]
+        return features
 
     def coefficients(self, g: ScalarMap) -> Tensor:
         """``[K, c]``."""
@@ -140,12 +138,12 @@ def _interpolation(key: bytes, dtype: torch.dtype, basis: ChebyshevBasis) -> Ten
 
 
 def _signs(k: Tensor) -> Tensor:
-    """+, +, −, −: with them the recurrence is one fused multiply-add."""
+    """+, +, -, -: with them the recurrence is one fused multiply-add."""
     return 1 - 2 * ((k // 2) % 2)
 
 
 class _Chebyshev(torch.autograd.Function):
-    """Signed polynomials S_k = ±T_k: S_{k+1} = S_{k−1} ± 2x·S_k."""
+    """Signed polynomials S_k = ±T_k: S_{k+1} = S_{k-1} ± 2x·S_k."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, inside: Tensor | None, terms: int) -> Tensor:
@@ -161,7 +159,7 @@ class _Chebyshev(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        """T_k' = k·U_{k−1}, and U obeys the recurrence of T, with its signs."""
+        """T_k' = k·U_{k-1}, and U obeys the recurrence of T, with its signs."""
         (grad,) = grads
         x, inside = ctx.saved_tensors
         terms = grad.shape[1]
@@ -170,7 +168,7 @@ class _Chebyshev(torch.autograd.Function):
         second = x.new_empty(x.shape[0], terms - 1, x.shape[1])
         second[:, 0] = 1
         _recur(second, x, first=2)
-        # S_k = σ_k T_k and the recurrence gives σ_j U_j, so that S_k' = k·(σ_k σ_{k−1})·(σ_{k−1} U_{k−1}).
+        # S_k = s_k T_k and the recurrence gives s_j U_j, so that S_k' = k·(s_k s_{k-1})·(s_{k-1} U_{k-1}).
         k = torch.arange(terms, dtype=x.dtype, device=x.device)
         factor = (k * _signs(k))[1:] * _signs(k)[:-1]
         total = second.mul_(grad[:, 1:]).mul_(factor.unsqueeze(-1)).sum(1)

@@ -36,7 +36,7 @@ class Message(Protocol):
         """
         ...
 
-    def multi(  # noqa: PLR0913  Eq. 5 has these operands
+    def multi(
         self,
         wiring: Wiring,
         weights: Tensor,

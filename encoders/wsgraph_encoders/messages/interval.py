@@ -20,8 +20,8 @@ _TOLERANCE = {torch.float32: 4e-7, torch.float64: 1e-15}
 _MAX_TURNS = {torch.float32: 32.0, torch.float64: 1e9}
 _MAX_TURNS_OF_FEW = {torch.float32: 1.0, torch.float64: 1e9}
 """Beyond so many turns the phase 2πbw itself is rounded to more than the tolerance: then the naive formula
-and the expansion would both be right and yet differ, so those weights take the naive formula. Where weights are no more than nodes
-(scales around one, biases) it costs little to be strict."""
+and the expansion would both be right and yet differ, so those weights take the naive formula. Where weights
+are no more than nodes (scales around one, biases) it costs little to be strict."""
 _MIN_PHASE = 1.0
 """Least half-width of an interval in radians of the fastest frequency: derivatives at equal weights need
 polynomials of some width."""
@@ -47,8 +47,7 @@ def terms_for(key: bytes, half: float, tolerance: float) -> int:
         half: the interval's half-width.
         tolerance: relative error of values; that of derivatives is a few times as large.
     """
-    phases = (2 * math.pi * half * abs(b) for b in memoryview(key).cast("d"))
-    phases = tuple(phase for phase in phases if phase > 0)
+    phases = tuple(2 * math.pi * half * abs(b) for b in memoryview(key).cast("d") if b)
     k = max(2, math.ceil(max(phases, default=0.0)))
     while phases and _missing(k, phases) > tolerance:
         k += 1

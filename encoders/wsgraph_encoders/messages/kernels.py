@@ -44,7 +44,9 @@ class DenseMulti:
     basis: Basis
     by_source: bool
 
-    def __call__(self, w: Tensor, heads: Tensor, offset: Tensor, coefficients: Tensor, first: Tensor) -> Tensor:
+    def __call__(
+        self, w: Tensor, heads: Tensor, offset: Tensor, coefficients: Tensor, first: Tensor
+    ) -> Tensor:
         """``[n, r, s, m]``, ``[n, s, m, e]``, ``[n, s, c]``, ``[K, e]``, ``[m, e, c]`` to ``[n, r, c]``."""
         n, r, s, m = w.shape
         terms, c = len(coefficients), first.shape[-1]
@@ -90,7 +92,9 @@ class PairMulti:
 
     basis: Basis
 
-    def __call__(self, w: Tensor, heads: Tensor, offset: Tensor, coefficients: Tensor, first: Tensor) -> Tensor:
+    def __call__(
+        self, w: Tensor, heads: Tensor, offset: Tensor, coefficients: Tensor, first: Tensor
+    ) -> Tensor:
         """``[p, m]``, ``[p, m, e]``, ``[p, c]``, ``[K, e]``, ``[m, e, c]`` to ``[p, c]``."""
         features = _features(self.basis, w.to(heads.dtype))
         messages = (features @ coefficients).reshape(heads.shape) * heads

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from wsgraph_encoders.messages.wiring import DenseWiring
+from wsgraph_encoders.messages.wiring import DenseWiring, split_dim
 
 if TYPE_CHECKING:
     from wsgraph_encoders.fourier import ScalarMap
@@ -23,7 +23,7 @@ class ReferenceMessage:
         messages = edge(weights.squeeze(-1)) * _at_pairs(wiring, sources)
         return _sum(wiring, messages)
 
-    def multi(  # noqa: PLR0913  see Message.multi
+    def multi(
         self,
         wiring: Wiring,
         weights: Tensor,
@@ -50,7 +50,7 @@ class ReferenceMessage:
 def _at_pairs(wiring: Wiring, x: Tensor) -> Tensor:
     """Each pair's source: ``[batch, n_src, ...]`` to what broadcasts over ``[batch, *wiring.shape, ...]``."""
     if isinstance(wiring, DenseWiring):
-        return x.unflatten(1, (wiring.groups, 1, wiring.n_src))
+        return split_dim(x, 1, wiring.groups, 1, wiring.n_src)
     return x.index_select(1, wiring.src.to(x.device))
 
 

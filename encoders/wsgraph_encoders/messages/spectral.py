@@ -1,4 +1,4 @@
-"""Spectral messages: exact, and without any tensor of the size [edges × hidden] (DESIGN section 8).
+"""Spectral messages: exact, and without any tensor of the size [edges x hidden] (DESIGN section 8).
 
 An edge's feature is a band-limited function of one scalar, so a few Chebyshev terms give it to rounding
 error, and the sum over sources becomes a matrix product whose left operand is made on the fly.
@@ -47,7 +47,7 @@ class SpectralMessage:
             out = out.flatten(0, 1) + _stray_single(outside, w, u, edge)
         return out.reshape(batch, wiring.total_dst, -1)
 
-    def multi(  # noqa: PLR0913  see Message.multi
+    def multi(
         self,
         wiring: Wiring,
         weights: Tensor,
@@ -122,7 +122,7 @@ def _pair_single(
     return accumulate(tiles, PairSingle(basis), sources, *operands).reshape(batch, -1, c)
 
 
-def _pair_multi(  # noqa: PLR0913  Eq. 5 has these operands
+def _pair_multi(
     wiring: PairWiring,
     basis: Basis | None,
     weights: Tensor,

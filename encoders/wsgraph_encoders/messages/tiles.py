@@ -1,7 +1,7 @@
 """Sums over edges in tiles of bounded size, forward and backward.
 
 The backward pass makes each tile again and differentiates it, so that nothing of the size
-[edges × hidden] is ever kept.
+[edges x hidden] is ever kept.
 """
 
 from __future__ import annotations
@@ -152,13 +152,15 @@ def accumulate(tiles: Tiles, compute: Callable[..., Tensor], like: Tensor, *oper
         like: a tensor of the result's dtype and device.
         operands: the tensors.
     """
-    out: Tensor = _Accumulate.apply(tiles, compute, like.detach(), *operands)
+    out: Tensor = _Accumulate.apply(tiles, compute, like.detach(), *operands)  # type: ignore[no-untyped-call]
     return out
 
 
 class _Accumulate(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, tiles: Tiles, compute: Callable[..., Tensor], like: Tensor, *operands: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, tiles: Tiles, compute: Callable[..., Tensor], like: Tensor, *operands: Tensor
+    ) -> Tensor:
         ctx.tiles, ctx.compute = tiles, compute
         ctx.save_for_backward(*operands)
         out = tiles.empty(like)
@@ -171,7 +173,10 @@ class _Accumulate(torch.autograd.Function):
         tiles: Tiles = ctx.tiles
         operands: tuple[Tensor, ...] = ctx.saved_tensors
         wanted = [k for k in range(len(operands)) if ctx.needs_input_grad[3 + k]]
-        grads = {k: torch.zeros(operands[k].shape, dtype=operands[k].dtype, device=operands[k].device) for k in wanted}
+        grads = {
+            k: torch.zeros(operands[k].shape, dtype=operands[k].dtype, device=operands[k].device)
+            for k in wanted
+        }
         for tile in tiles.split():
             parts = [part.detach() for part in _taken(tiles, tile, operands)]
             for k in wanted:

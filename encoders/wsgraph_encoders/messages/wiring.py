@@ -15,10 +15,16 @@ if TYPE_CHECKING:
 
     from wsgraph.events.blocks import EdgeBlock
 
-__all__ = ["DenseWiring", "PairWiring", "Wiring", "wire"]
+__all__ = ["DenseWiring", "PairWiring", "Wiring", "split_dim", "wire"]
 
 _SMALL_GROUP = 4
 """Pairs in a group up to which a list of pairs is cheaper than a matrix product a group."""
+
+
+def split_dim(x: Tensor, dim: int, *sizes: int) -> Tensor:
+    """``x.unflatten(dim, sizes)``, which torch leaves without types."""
+    parts: Tensor = x.unflatten(dim, sizes)  # type: ignore[no-untyped-call]
+    return parts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +57,7 @@ class DenseWiring:
 
     def sum_sources(self, x: Tensor) -> Tensor:
         """For each destination the sum over its sources: ``[batch, n, c]`` to ``[batch, total_dst, c]``."""
-        summed = x.unflatten(1, (self.groups, self.n_src)).sum(2, keepdim=True)
+        summed = split_dim(x, 1, self.groups, self.n_src).sum(2, keepdim=True)
         return summed.expand(-1, -1, self.n_dst, -1).flatten(1, 2)
 
 
