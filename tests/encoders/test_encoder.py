@@ -199,7 +199,7 @@ def test_state_dicts_and_pickles_round_trip(parameters: str) -> None:
 # Dynamo itself looks at .grad of every tensor that it meets.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
 def test_it_runs_under_torch_compile() -> None:
-    batch = collate([stream("mlp")])
+    batch = collate([compiled(mlp(3, 2), "1x3")])
     model = encoder()
     fast = torch.compile(model, backend="eager")
     torch.testing.assert_close(fast(batch).embedding, model(batch).embedding)

@@ -15,12 +15,14 @@ from wsgraph_encoders.messages.basis import FourierBasis
 from wsgraph_encoders.messages.interval import choose_basis
 from wsgraph_encoders.messages.kernels import DenseMulti, DenseSingle, PairMulti, PairSingle
 from wsgraph_encoders.messages.tiles import DenseTiles, PairTiles, accumulate
+from wsgraph_encoders.messages.untraced import untraced
 from wsgraph_encoders.messages.wiring import DenseWiring
 
 if TYPE_CHECKING:
     from wsgraph_encoders.fourier import ScalarMap
     from wsgraph_encoders.messages.basis import Basis
-    from wsgraph_encoders.messages.wiring import PairWiring, Wiring
+    from wsgraph_encoders.messages.untraced import untraced
+from wsgraph_encoders.messages.wiring import PairWiring, Wiring
 
 __all__ = ["SpectralMessage"]
 
@@ -31,6 +33,7 @@ _BUDGET = 1 << 20
 class SpectralMessage:
     """Messages through a basis chosen for each block; weights outside its interval one by one."""
 
+    @untraced
     def single(self, wiring: Wiring, weights: Tensor, sources: Tensor, edge: ScalarMap) -> Tensor:
         """Eq. 4; see :meth:`Message.single`."""
         batch, weights = len(weights), weights.squeeze(-1)
@@ -47,6 +50,7 @@ class SpectralMessage:
             out = out.flatten(0, 1) + _stray_single(outside, w, u, edge)
         return out.reshape(batch, wiring.total_dst, -1)
 
+    @untraced
     def multi(
         self,
         wiring: Wiring,
@@ -76,6 +80,7 @@ class SpectralMessage:
         """Eq. 4 with a learned feature: the sum over sources first, O(nodes · c)."""
         return value * wiring.sum_sources(sources)
 
+    @untraced
     def project(self, values: Tensor, inner: ScalarMap, weight: Tensor, bias: Tensor) -> Tensor:
         """See :meth:`Message.project`; the two linear maps meet in the coefficients."""
         basis = choose_basis(values, inner.frequencies, split=False)
