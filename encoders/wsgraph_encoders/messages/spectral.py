@@ -21,7 +21,6 @@ from wsgraph_encoders.messages.wiring import DenseWiring
 if TYPE_CHECKING:
     from wsgraph_encoders.fourier import ScalarMap
     from wsgraph_encoders.messages.basis import Basis
-    from wsgraph_encoders.messages.untraced import untraced
 from wsgraph_encoders.messages.wiring import PairWiring, Wiring
 
 __all__ = ["SpectralMessage"]
