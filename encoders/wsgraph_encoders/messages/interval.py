@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["choose_basis", "terms_for"]
 
-_TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-15}
+_TOLERANCE = {torch.float32: 4e-7, torch.float64: 1e-15}
 _MAX_TURNS = {torch.float32: 32.0, torch.float64: 1e9}
 _MAX_TURNS_OF_FEW = {torch.float32: 1.0, torch.float64: 1e9}
 """Beyond so many turns the phase 2πbw itself is rounded to more than the tolerance: then the naive formula
