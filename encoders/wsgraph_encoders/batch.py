@@ -1,0 +1,122 @@
+"""Batches of event streams: grouped by architecture, stacked parameter by parameter, never padded."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from wsgraph.errors import CheckpointError, StructureError
+from wsgraph.events.stream import EventStream
+from wsgraph_encoders.program import program_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wsgraph.events.blocks import ParamView
+    from wsgraph.events.structure import Structure
+    from wsgraph_encoders.program import Program
+
+__all__ = ["Batch", "Group", "collate"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """The streams of a batch that share one architecture.
+
+    Attributes:
+        structure: their structure.
+        program: what encoding it takes.
+        streams: the streams, with weights.
+        positions: where each stands in the batch.
+    """
+
+    structure: Structure
+    program: Program
+    streams: tuple[EventStream, ...]
+    positions: tuple[int, ...]
+
+    def values(self, view: ParamView) -> Tensor:
+        """A feature of all streams, ``[streams, *view.shape]``, in the dtype that it is stored in.
+
+        One stream's feature is a view of its weights; several are stacked, this feature alone.
+
+        Raises:
+            CheckpointError: an element is NaN or infinite, or no real number.
+        """
+        features = [stream.feature(view) for stream in self.streams]
+        for feature, position in zip(features, self.positions, strict=True):
+            _check_finite(feature, view.name, position)
+        if len(features) == 1:
+            return features[0].unsqueeze(0)
+        return torch.stack(features)
+
+    def fresh(self) -> Group:
+        """The group without cached derived tensors, whose autograd graphs serve one backward pass only."""
+        streams = (EventStream(self.structure, stream.weights, trusted=True) for stream in self.streams)
+        return Group(self.structure, self.program, tuple(streams), self.positions)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Streams of any mix of architectures.
+
+    Attributes:
+        groups: the streams, grouped by fingerprint, in order of first appearance.
+        size: number of streams.
+    """
+
+    groups: tuple[Group, ...]
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+
+def collate(streams: Iterable[EventStream]) -> Batch:
+    """Group streams by architecture; nothing is read or copied yet.
+
+    Weights stay in their autograd graph: streams bound to tensors that require gradients
+    (``stream.bind(state_dict)``) get them.
+
+    Args:
+        streams: event streams with weights, of any architectures.
+
+    Raises:
+        StructureError: there are no streams, or one has no weights.
+    """
+    streams = tuple(streams)
+    if not streams:
+        raise StructureError("a batch needs at least one event stream, got none")
+    members: dict[str, list[int]] = {}
+    for position, stream in enumerate(streams):
+        if stream.weights is None:
+            raise StructureError(
+                f"stream {position} of the batch has no weights", remedy="bind some: stream.bind(state_dict)"
+            )
+        members.setdefault(stream.fingerprint, []).append(position)
+    groups = []
+    for positions in members.values():
+        structure = streams[positions[0]].structure
+        chosen = tuple(streams[position] for position in positions)
+        groups.append(Group(structure, program_of(structure), chosen, tuple(positions)))
+    return Batch(tuple(groups), len(streams))
+
+
+def _check_finite(feature: Tensor, name: str, position: int) -> None:
+    """Whether the extremes are finite: one pass, and NaN if any element is."""
+    if feature.is_complex():
+        raise CheckpointError(f"parameter {name!r} of stream {position} is complex; features are real")
+    if feature.numel() == 0 or not feature.is_floating_point():
+        return
+    wide = feature.detach()
+    wide = wide.float() if wide.dtype.itemsize == 1 else wide
+    if not all(math.isfinite(extreme) for extreme in torch.aminmax(wide)):
+        bad = int((~torch.isfinite(wide)).sum())
+        raise CheckpointError(
+            f"parameter {name!r} of stream {position} has {bad:,} elements that are NaN or infinite",
+            remedy="leave this checkpoint out, or repair it; stream.nonfinite() lists all such tensors",
+        )

@@ -1,0 +1,144 @@
+"""The DNG-Encoder (section 5): a recurrent graph network that follows the network's own inference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from wsgraph_encoders.config import DNGConfig
+from wsgraph_encoders.embeddings import NodeEmbeddings
+from wsgraph_encoders.errors import EncoderError
+from wsgraph_encoders.fourier import FourierFeatures
+from wsgraph_encoders.messages import message_function
+from wsgraph_encoders.parameter_sets import parameter_sets
+from wsgraph_encoders.passes import EncoderPass, Setting
+from wsgraph_encoders.readouts import History, ReadoutHead
+from wsgraph_encoders.sources import SourcesByPlace, SourcesByRole
+from wsgraph_encoders.tags import TagVectors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wsgraph.events.stream import EventStream
+    from wsgraph_encoders.batch import Batch, Group
+
+__all__ = ["DNGEncoder", "Encoded"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """What an encoder makes of a batch.
+
+    Attributes:
+        embedding: ``[batch, d]``, in the order of the streams.
+        memories: for each stream the memories ``[n, hidden]`` of the last pass by node block id; only those
+            of the output blocks where the others were not asked for.
+    """
+
+    embedding: Tensor
+    memories: tuple[Mapping[int, Tensor], ...]
+
+
+class DNGEncoder(nn.Module):
+    """The encoder.
+
+    Args:
+        config: sizes and options; ``config.for_stream(stream)`` for ``per_step`` parameters.
+
+    Raises:
+        EncoderError: the configuration asks for ``per_step`` parameters and names no architecture.
+    """
+
+    def __init__(self, config: DNGConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or DNGConfig()
+        sets = parameter_sets(config)
+        layout = config.layout if config.parameters == "per_step" else None
+        self.message = message_function(config.message)
+        self.fourier = FourierFeatures(config.frequencies, config.fourier_scale)
+        self.sources = (
+            SourcesByRole(config.hidden) if layout is None else SourcesByPlace(layout.sources, config.hidden)
+        )
+        self.tags = TagVectors(None if layout is None else layout.tags, 2 * config.frequencies)
+        extra = layout is None or layout.extra_features
+        self.embeddings = NodeEmbeddings(config)
+        self.passes = nn.ModuleList(
+            EncoderPass(config, sets, first=p == 0, extra_features=extra) for p in range(config.passes)
+        )
+        self.readout = ReadoutHead(config)
+
+    @classmethod
+    def from_published(cls, state_dict: Mapping[str, Tensor], stream: EventStream) -> DNGEncoder:
+        """An encoder with the parameters of a published checkpoint; see :func:`load_published`."""
+        from wsgraph_encoders.published import load_published
+
+        return load_published(state_dict, stream)
+
+    def forward(self, batch: Batch, *, memories: bool = True) -> Encoded:
+        """Encode a batch of networks.
+
+        Args:
+            batch: of :func:`wsgraph_encoders.collate`.
+            memories: False keeps memories until their last use only, except the output nodes'.
+
+        Raises:
+            CheckpointError: a weight is NaN or infinite; the message names the parameter.
+            EncoderError: ``per_step`` parameters are for another architecture.
+        """
+        results: list[tuple[Tensor, Mapping[int, Tensor]] | None] = [None] * batch.size
+        for group in batch.groups:
+            embedding, kept = self._encode(group.fresh(), keep=memories)
+            for row, position in enumerate(group.positions):
+                own = {block: memory[row] for block, memory in kept.items()}
+                results[position] = embedding[row], own
+        found = [result for result in results if result is not None]
+        widths = sorted({embedding.shape[-1] for embedding, _ in found})
+        if len(widths) > 1:
+            raise EncoderError(
+                f"the embeddings of this batch have different widths, {widths}: networks differ in outputs",
+                remedy="use per_kind parameters, or the readout 'mean'",
+            )
+        return Encoded(torch.stack([embedding for embedding, _ in found]), tuple(kept for _, kept in found))
+
+    def _encode(self, group: Group, *, keep: bool) -> tuple[Tensor, Mapping[int, Tensor]]:
+        """Embedding ``[streams, d]`` and memories ``[streams, n, hidden]`` by block of one group."""
+        memories: dict[int, Tensor] | None = None
+        history = History()
+        for number in range(len(self.passes)):
+            last = number == len(self.passes) - 1
+            memories = self._pass(group, number, memories, history if last else None, keep=keep or not last)
+        assert memories is not None
+        count = len(group.streams)
+        memories = {block: memory.expand(count, -1, -1) for block, memory in memories.items()}
+        outputs = torch.cat([memories[block] for block in group.program.outputs], 1)
+        past = None if self.config.readout == "last" else history.stacked(count)
+        return self.readout(outputs, past), memories
+
+    def _pass(
+        self,
+        group: Group,
+        number: int,
+        before: Mapping[int, Tensor] | None,
+        history: History | None,
+        *,
+        keep: bool,
+    ) -> dict[int, Tensor]:
+        setting = Setting(group, self.message, self.fourier, self.tags.by_tag(group.structure))
+        encode, memories, place = self.passes[number], dict[int, Tensor](), 0
+        for step in group.program.steps:
+            block = step.node.id
+            if step.links:
+                shift = self.embeddings(step, group.program)
+                memory = encode(setting, step, memories, shift, None if before is None else before[block])
+                if history is not None:
+                    history.add(step.node.t, memory)
+            else:
+                memory = self.sources(step, place)  # shared by all streams
+                place += 1
+            memories[block] = memory
+            for dead in () if keep else step.dead:
+                del memories[dead]
+        return memories

@@ -1,0 +1,146 @@
+"""Which basis a block of weights is expanded in: the interval and the number of terms."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from wsgraph_encoders.messages.basis import ChebyshevBasis, FourierBasis, frequency_key
+
+if TYPE_CHECKING:
+    from wsgraph_encoders.messages.basis import Basis
+
+__all__ = ["choose_basis", "terms_for"]
+
+_TOLERANCE = {torch.float32: 4e-7, torch.float64: 1e-15}
+_MAX_TURNS = {torch.float32: 32.0, torch.float64: 1e9}
+_MAX_TURNS_OF_FEW = {torch.float32: 1.0, torch.float64: 1e9}
+"""Beyond so many turns the phase 2πbw itself is rounded to more than the tolerance: then the naive formula
+and the expansion would both be right and yet differ, so those weights take the naive formula. Where weights
+are no more than nodes (scales around one, biases) it costs little to be strict."""
+_MIN_PHASE = 1.0
+"""Least half-width of an interval in radians of the fastest frequency: derivatives at equal weights need
+polynomials of some width."""
+_CHEAP = 32
+_DIRECT_COST = 3
+"""Cost of one Fourier feature of a single edge in Chebyshev terms: a sine, and no matrix product."""
+_SAMPLE = 1 << 16
+_GRID = 16
+_ABSURD = 1e5
+_LADDER = 24
+
+
+@lru_cache(maxsize=1024)
+def terms_for(key: bytes, half: float, tolerance: float) -> int:
+    """Number of Chebyshev terms on an interval.
+
+    Term k of a frequency b is a Bessel function J_k(2πb·half), which Kapteyn's inequality bounds. What is
+    left out is kept small over all frequencies together; the fastest one alone, should an encoder use no
+    other, then has up to √F times the tolerance.
+
+    Args:
+        key: the frequencies; see :func:`frequency_key`.
+        half: the interval's half-width.
+        tolerance: relative error of values; that of derivatives is a few times as large.
+    """
+    phases = tuple(2 * math.pi * half * abs(b) for b in memoryview(key).cast("d") if b)
+    k = max(2, math.ceil(max(phases, default=0.0)))
+    while phases and _missing(k, phases) > tolerance:
+        k += 1
+    return k + 1
+
+
+def _missing(k: int, phases: tuple[float, ...]) -> float:
+    """Root mean square over frequencies of twice the bound of J_k."""
+    squares = sum(math.exp(2 * _log_bessel(k, phase)) for phase in phases)
+    return 2 * math.sqrt(squares / len(phases))
+
+
+def _log_bessel(k: int, phase: float) -> float:
+    """Logarithm of Kapteyn's bound of |J_k(phase)|, for k at least phase, which is positive."""
+    x = phase / k
+    root = math.sqrt(max(0.0, 1 - x * x))
+    return k * (math.log(x) + root - math.log1p(root)) if x > 0 else -math.inf
+
+
+def choose_basis(weights: Tensor, frequencies: Tensor, *, split: bool = True) -> Basis:
+    """The basis that makes a block's messages cheapest, exact for all of its weights.
+
+    Args:
+        weights: the block's weights, finite, at least one.
+        frequencies: ``[F]``.
+        split: whether a few weights may be left outside the interval, for :meth:`Basis.inside` to tell.
+    """
+    weights = weights.detach()
+    weights = weights.float() if weights.dtype.itemsize == 1 or not weights.is_floating_point() else weights
+    low, high = (float(extreme) for extreme in torch.aminmax(weights))
+    key, dtype = frequency_key(frequencies), frequencies.dtype
+    direct = FourierBasis(frequencies)
+    turns = (_MAX_TURNS if split else _MAX_TURNS_OF_FEW)[dtype] / _fastest(key)
+    whole = _interval((low + high) / 2, (high - low) / 2, key, dtype, split=False)
+    reachable = max(abs(low), abs(high)) <= turns
+    if reachable and whole.terms <= _CHEAP:
+        return whole
+    candidates: list[tuple[float, Basis]] = [(direct.terms * 1.5, direct)]
+    if reachable:
+        candidates.append((whole.terms, whole))
+    if split:
+        candidates += _splits(weights, high - low, key, turns, frequencies)
+    return min(candidates, key=lambda candidate: candidate[0])[1]
+
+
+@lru_cache(maxsize=64)
+def _fastest(key: bytes) -> float:
+    """The greatest frequency, in turns; a small one where all are zero."""
+    values = torch.frombuffer(bytearray(key), dtype=torch.float64)
+    return max(float(values.abs().max()), 1e-6)
+
+
+def _interval(centre: float, half: float, key: bytes, dtype: torch.dtype, *, split: bool) -> ChebyshevBasis:
+    """An interval that holds ``centre`` ± ``half``, on a grid: blocks with similar weights share theirs.
+
+    What is worked out for an interval is kept, so that the next block, or the next network, need not.
+    """
+    omega = 2 * math.pi * _fastest(key)
+    # A hair wider than the weights, so that rounding leaves none outside.
+    half = max(half * (1 + 1e-5), _MIN_PHASE / omega)
+    if abs(centre) < half / 32:
+        centre, half = 0.0, half + abs(centre)
+    else:
+        grid = 2.0 ** math.floor(math.log2(half) - 4)
+        half += abs(centre - round(centre / grid) * grid)
+        centre = round(centre / grid) * grid
+    half = 2.0 ** (math.ceil(math.log2(half) * _GRID) / _GRID)
+    phase = omega * half
+    # Far beyond use, counting terms one by one would only take time.
+    terms = terms_for(key, half, _TOLERANCE[dtype]) if phase < _ABSURD else math.ceil(phase)
+    return ChebyshevBasis(centre, half, terms, split)
+
+
+def _splits(
+    weights: Tensor, spread: float, key: bytes, turns: float, frequencies: Tensor
+) -> list[tuple[float, Basis]]:
+    """Ever narrower intervals around the median, with what they cost an edge: some weights lie outside.
+
+    The counts come from an evenly spaced sample: they weigh costs, and which weights are outside is found
+    exactly later.
+    """
+    flat = weights.reshape(-1) if weights.is_contiguous() else weights.flatten()
+    sample = flat[:: max(1, flat.numel() // _SAMPLE)].double()
+    centre = float(sample.median())
+    distance = (sample - centre).abs()
+    found: list[tuple[float, Basis]] = []
+    half = spread
+    for _ in range(_LADDER):
+        half /= 2
+        if abs(centre) + half <= turns:
+            basis = _interval(centre, half, key, frequencies.dtype, split=True)
+            outside = float((distance > basis.half).double().mean())
+            found.append((basis.terms + outside * _DIRECT_COST * 2 * frequencies.numel(), basis))
+            if basis.half > half * 1.1 or outside > 0.5:
+                break
+    return found

@@ -1,0 +1,106 @@
+"""What is computed inside one tile, in plain torch; see :mod:`wsgraph_encoders.messages.tiles`.
+
+Dimensions: n batch, r destinations, s sources, m parallel edges, K terms of the basis, e edge width,
+c message width, p pairs of a list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from wsgraph_encoders.messages.basis import Basis
+
+__all__ = ["DenseMulti", "DenseSingle", "PairMulti", "PairSingle"]
+
+
+@dataclass(frozen=True, slots=True)
+class DenseSingle:
+    """Eq. 4: the sum over s and k of features(w)_rks · coefficients_kc · u_sc."""
+
+    basis: Basis
+    by_source: bool
+
+    def __call__(self, w: Tensor, u: Tensor, coefficients: Tensor) -> Tensor:
+        """``[n, r, s]``, ``[n, s, c]``, ``[K, c]`` to ``[n, r, c]``."""
+        n, r, s = w.shape
+        terms, c = coefficients.shape
+        features = self.basis.features(w.to(u.dtype).reshape(n * r, s))
+        if self.by_source:  # fold the coefficients into the sources: cheapest where they are the fewer
+            folded = (u.unsqueeze(1) * coefficients.unsqueeze(1)).reshape(n, terms * s, c)
+            return torch.bmm(features.reshape(n, r, terms * s), folded)
+        sums = torch.bmm(features.reshape(n, r * terms, s), u)
+        return (sums.reshape(n, r, terms, c) * coefficients).sum(2)
+
+
+@dataclass(frozen=True, slots=True)
+class DenseMulti:
+    """Eq. 5: the sum over s of relu(offset + Σ_n first_n (g(w_n) ⊙ head_n))."""
+
+    basis: Basis
+    by_source: bool
+
+    def __call__(
+        self, w: Tensor, heads: Tensor, offset: Tensor, coefficients: Tensor, first: Tensor
+    ) -> Tensor:
+        """``[n, r, s, m]``, ``[n, s, m, e]``, ``[n, s, c]``, ``[K, e]``, ``[m, e, c]`` to ``[n, r, c]``."""
+        n, r, s, m = w.shape
+        terms, c = len(coefficients), first.shape[-1]
+        ordered = w.to(heads.dtype).transpose(1, 2)  # [n, s, r, m]
+        features = self.basis.features(ordered.reshape(n * s * r, m))
+        start = offset.reshape(n * s, 1, c)
+        if self.by_source:
+            folded = _fold(heads, coefficients, first).reshape(n * s, terms * m, c)
+            hidden = torch.baddbmm(start, features.reshape(n * s, r, terms * m), folded)
+        else:
+            messages = features.transpose(1, 2).reshape(-1, terms) @ coefficients
+            messages = messages.reshape(n * s, r, m, -1) * heads.reshape(n * s, 1, m, -1)
+            hidden = messages.flatten(2) @ first.flatten(0, 1) + start
+        hidden = hidden.relu().reshape(n, s, r, c)
+        inside = self.basis.inside(ordered)
+        if inside is not None:
+            hidden = hidden * inside.all(-1, keepdim=True)
+        return hidden.sum(1)
+
+
+def _fold(heads: Tensor, coefficients: Tensor, first: Tensor) -> Tensor:
+    """All that a source's heads do to a feature: ``[n, s, K, m, c]``."""
+    n, s, m, e = heads.shape
+    scaled = heads.permute(2, 0, 1, 3).reshape(m, n * s, 1, e) * coefficients
+    folded = torch.bmm(scaled.flatten(1, 2), first)
+    return folded.reshape(m, n, s, len(coefficients), -1).permute(1, 2, 3, 0, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class PairSingle:
+    """Eq. 4 for a list of pairs, before the sum."""
+
+    basis: Basis
+
+    def __call__(self, w: Tensor, u: Tensor, coefficients: Tensor) -> Tensor:
+        """``[p]``, ``[p, c]``, ``[K, c]`` to ``[p, c]``."""
+        return (_features(self.basis, w.to(u.dtype)) @ coefficients) * u
+
+
+@dataclass(frozen=True, slots=True)
+class PairMulti:
+    """Eq. 5 for a list of pairs, before the sum."""
+
+    basis: Basis
+
+    def __call__(
+        self, w: Tensor, heads: Tensor, offset: Tensor, coefficients: Tensor, first: Tensor
+    ) -> Tensor:
+        """``[p, m]``, ``[p, m, e]``, ``[p, c]``, ``[K, e]``, ``[m, e, c]`` to ``[p, c]``."""
+        features = _features(self.basis, w.to(heads.dtype))
+        messages = (features @ coefficients).reshape(heads.shape) * heads
+        return torch.addmm(offset, messages.flatten(1), first.flatten(0, 1)).relu()
+
+
+def _features(basis: Basis, w: Tensor) -> Tensor:
+    """``[...]`` to ``[elements, K]``."""
+    return basis.features(w.reshape(1, -1))[0].t()
