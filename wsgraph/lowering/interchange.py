@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from wsgraph.ir.constants import ConstantPool
+from wsgraph.lowering.interchange_axes import NeuronCache, rows
+from wsgraph.lowering.interchange_constants import Constants
 from wsgraph.lowering.interchange_notes import SCALES, Notes
 from wsgraph.lowering.interchange_ops import (
     ARG_REDUCTIONS,
@@ -23,6 +24,7 @@ from wsgraph.lowering.interchange_ops import (
     coupling,
     operands,
 )
+from wsgraph.lowering.interchange_recurrent import RECURRENT, along_steps, note_states, tells_apart
 from wsgraph.provenance.axes import Activation, Axis, restrict
 from wsgraph.provenance.moves import IDENTITIES, MOVEMENTS, SHAPE_FROM_SECOND
 from wsgraph.provenance.params import ParamValue
@@ -35,8 +37,11 @@ if TYPE_CHECKING:
     from wsgraph.ir.graph import Op, Value
     from wsgraph.lowering.driver import Lowered
     from wsgraph.lowering.interchange_ops import Operand
+    from wsgraph.lowering.operation import State
 
 __all__ = ["gather_notes"]
+
+_KNOWN = UNDERSTOOD | RECURRENT
 
 
 def gather_notes(lowered: Lowered) -> Notes:
@@ -51,9 +56,11 @@ def gather_notes(lowered: Lowered) -> Notes:
 class _Gatherer:
     def __init__(self, lowered: Lowered) -> None:
         self.lowered = lowered
-        self.states: Mapping[Value, object] = lowered.states
-        self.constants = ConstantPool(lowered.graph)
+        self.states: Mapping[Value, State] = lowered.states
+        self.constants = Constants(lowered.graph)
+        self.neurons = NeuronCache(lowered.builder)
         self.notes = Notes(lowered.builder.num_nodes)
+        self.unscaled: set[object] = set()
 
     def run(self) -> Notes:
         for value in self.lowered.graph.inputs:
@@ -65,6 +72,7 @@ class _Gatherer:
         for value in self.lowered.graph.outputs:
             self._pin_value(value)
         self.notes.meetings.extend(self.lowered.builder.meetings)
+        note_states(self.lowered.builder, self.notes)
         return self.notes
 
     def _op(self, number: int, op: Op) -> None:
@@ -75,7 +83,7 @@ class _Gatherer:
         if op.key in IDENTITIES or not any(v in involved for v in op.outputs):
             return  # without an activation among the results, only the inputs' shapes matter
         pointwise = torch.Tag.pointwise in getattr(op.target, "tags", ())
-        if op.key in ARG_REDUCTIONS or not (pointwise or op.key in UNDERSTOOD):
+        if op.key in ARG_REDUCTIONS or not (pointwise or op.key in _KNOWN):
             for value in involved:
                 self._pin_value(value)
             return
@@ -86,6 +94,15 @@ class _Gatherer:
             self._couple(value, dims, split)
         if op.key in SITE_OPS:
             self._pin_along(op.inputs()[0], SITE_OPS[op.key])
+        if op.key in RECURRENT:
+            self._recurrent(op)
+
+    def _recurrent(self, op: Op) -> None:
+        for state in along_steps(op, self.states):
+            self._pin_axes(state)
+        if tells_apart(op, self.states, self.constants):
+            for value in op.outputs:
+                self._pin_value(value)
 
     def _movement(self, op: Op) -> None:
         """Positions that are not known at compile time could be any."""
@@ -99,12 +116,16 @@ class _Gatherer:
 
     def _pin_value(self, value: Value) -> None:
         x = self._activation(value)
-        for axis in x.axes if x is not None else ():
+        if x is not None:
+            self._pin_axes(x)
+
+    def _pin_axes(self, x: Activation) -> None:
+        for axis in x.axes:
             self._pin(axis)
 
     def _pin(self, axis: Axis) -> None:
-        for ids in _neurons(axis):
-            self.notes.pin(ids.reshape(-1))
+        for neurons in self.neurons.of(axis):
+            self.notes.pin(neurons.ids)
 
     def _treated(self, op: Op, value: Value, number: int, position: int) -> None:
         """Neurons that go through an operator differ from those that do not."""
@@ -112,12 +133,20 @@ class _Gatherer:
         # x * f(x) and c / x are no multiples of x.
         others = [v for k, v in enumerate(op.inputs()) if k != position and self._activation(v) is not None]
         linear = op.key not in PRODUCTS or not (others or (op.key == "aten.div" and position > 0))
+        kinds = [kind for kind in SCALES if not linear or op.key not in HOMOGENEOUS[kind]]
         for axis in x.axes if x is not None else ():
-            for ids in _neurons(axis):
-                self.notes.mark(torch.unique(ids), number * 16 + position)
-                for kind in SCALES:
-                    if not linear or op.key not in HOMOGENEOUS[kind]:
-                        self.notes.unscale(ids, kind)
+            for neurons in self.neurons.of(axis):
+                if not neurons.whole:
+                    self.notes.mark(neurons.ids, (number << 20) + position)
+            for kind in kinds:
+                self._unscale(axis, kind)
+
+    def _unscale(self, axis: Axis, kind: str) -> None:
+        key = (self.neurons.key(axis), kind)
+        if key not in self.unscaled:
+            self.unscaled.add(key)
+            for neurons in self.neurons.of(axis):
+                self.notes.unscale(neurons.ids, kind)
 
     def _shade(self, value: Value) -> None:
         """Neurons whose positions lie differently (shifted channels, parts of a patch) are told apart."""
@@ -126,9 +155,9 @@ class _Gatherer:
             assert x is not None
             for site in x.sites:
                 if set(site.dims) & set(axis.dims):
-                    rows = _rows(restrict(site.labels, (*site.dims, *axis.dims)), axis.dims)
-                    labels = _rows(axis.small(), axis.dims).reshape(-1)
-                    self.notes.tell_apart(labels, rows)
+                    places = rows(restrict(site.labels, (*site.dims, *axis.dims)), axis.dims)
+                    labels = rows(axis.small(), axis.dims).reshape(-1)
+                    self.notes.tell_apart(labels, places)
 
     def _meetings(self, given: list[Operand]) -> None:
         """Where neurons of one operand meet something of another that varies with them."""
@@ -151,7 +180,7 @@ class _Gatherer:
             if len(partners) != 1:
                 self._pin(axis)
             return
-        data = None if isinstance(state, ParamValue) else self.constants.get(other)
+        data = None if isinstance(state, ParamValue) else self.constants.fixed(other)
         if data is None:
             self._pin(axis)
             return
@@ -167,7 +196,7 @@ class _Gatherer:
             if letter not in letters:
                 data = data.unsqueeze(k)
         data = data.expand(*sizes, *data.shape[len(sizes) :]).reshape(small.numel(), -1)
-        labels = _rows(small, axis.dims).reshape(-1)
+        labels = rows(small, axis.dims).reshape(-1)
         if axis.is_nodes:
             self.notes.tell_apart(labels, data)
             return
@@ -201,21 +230,3 @@ class _Gatherer:
         for axis in x.axes:
             if not axis.is_sites and set(axis.dims) & set(dims):
                 self._pin(axis)
-
-
-def _neurons(axis: Axis) -> list[Tensor]:
-    """The neurons behind an axis; for logits without nodes, those that were contracted."""
-    if axis.is_nodes:
-        return [axis.ids()]
-    if axis.attention is None:
-        return []
-    return [table[axis.ids()].reshape(-1) for _, table in axis.attention.sources]
-
-
-def _rows(labels: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """``[positions along dims, the rest]``."""
-    rest = [d for d in range(labels.dim()) if d not in dims]
-    count = 1
-    for d in dims:
-        count *= labels.shape[d]
-    return labels.permute(*dims, *rest).reshape(count, -1)

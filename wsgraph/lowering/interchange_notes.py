@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from wsgraph.provenance.axes import distinct_rows
+
 if TYPE_CHECKING:
     from wsgraph.lowering.assemble import Assembled
 
@@ -42,8 +44,8 @@ class Notes:
         self.pinned[ids[ids >= 0]] = True
 
     def mark(self, ids: Tensor, fact: int) -> None:
-        """Something happens to these nodes and not to others."""
-        self.marks[ids[ids >= 0]] += _scramble(torch.tensor(fact + 1))
+        """Something happens to these nodes (each given once) and not to others."""
+        self.marks[ids] += _scramble(torch.tensor(fact + 1))
 
     def unscale(self, ids: Tensor, kind: str) -> None:
         """These nodes go through an operator that does not allow a kind of scale."""
@@ -60,15 +62,15 @@ class Notes:
         ids, rows = ids[present], rows[present]
         if not len(ids):
             return
-        kind = torch.unique(rows, dim=0, return_inverse=True)[1]
-        if int(kind.max()) == 0:
+        if bool((rows == rows[:1]).all()):
             return
+        kind = _digest(rows)
         order = torch.argsort(ids, stable=True)
         ordered = ids[order]
         starts = torch.searchsorted(ordered, ordered)
         occurrence = torch.arange(len(ids)) - starts
         self._facts += 1
-        facts = _scramble(kind[order] + _scramble(occurrence + 7) + _scramble(torch.tensor(-self._facts)))
+        facts = _scramble(kind[order] * 3 + _scramble(occurrence + 7) + _scramble(torch.tensor(-self._facts)))
         self.marks.index_add_(0, ordered, facts)
 
     def couple(self, ids: Tensor, groups: Tensor) -> None:
@@ -95,12 +97,15 @@ class _Lines:
 
     def run(self) -> list[str]:
         out: list[str] = []
-        by_block = _members(self.place)
+        pinned, *unscaled = (
+            self._some(flags) for flags in (self.notes.pinned, *(self.notes.unscaled[k] for k in SCALES))
+        )
+        apart = self._apart()
         for block in self.assembled.nodes:
-            ids = by_block[block.id]
-            out.extend(self._classes(block.id, ids))
-            kinds = [kind for kind, off in self.notes.unscaled.items() if not bool(off[ids].any())]
-            if kinds and not bool(self.notes.pinned[ids].any()) and block.attrs.get("role") == "hidden":
+            if pinned[block.id] or apart[block.id]:
+                out.extend(self._classes(block.id))
+            kinds = [kind for kind, off in zip(SCALES, unscaled, strict=True) if not off[block.id]]
+            if kinds and not pinned[block.id] and block.attrs.get("role") == "hidden":
                 out.append(" ".join([f"scale n{block.id}", *kinds]))
         for ids, groups in self.notes.couples:
             out.extend(self._couples(ids, groups))
@@ -108,21 +113,31 @@ class _Lines:
             out.extend(self._meetings(left, right))
         return list(dict.fromkeys(out))
 
-    def _classes(self, block: int, ids: Tensor) -> list[str]:
+    def _some(self, flags: Tensor) -> list[bool]:
+        """For each block whether any of its nodes is flagged."""
+        found = torch.zeros(len(self.assembled.nodes) + 1, dtype=torch.bool)
+        found[self.place[flags, 0]] = True  # nodes of no block are counted in the last place
+        return found.tolist()
+
+    def _apart(self) -> list[bool]:
+        """For each block whether its nodes have different marks."""
+        size = len(self.assembled.nodes) + 1
+        block = self.place[:, 0] % size
+        first = torch.zeros(size, dtype=torch.int64)
+        first[block] = self.notes.marks
+        return self._some(self.notes.marks != first[block])
+
+    def _classes(self, block: int) -> list[str]:
+        ids = (self.place[:, 0] == block).nonzero().flatten()
+        ids = ids[torch.argsort(self.place[ids, 1])]
         pinned = self.notes.pinned[ids]
         if bool(pinned.all()):
             return [f"pin n{block}"]
         marks = self.notes.marks[ids]
         _, kind = torch.unique(marks, return_inverse=True)
         kind = torch.where(pinned, len(ids) + torch.arange(len(ids)), kind)
-        # Numbers in order of appearance: layers that are alike share one index tensor.
-        values, inverse = torch.unique(kind, return_inverse=True)
-        first = torch.full((len(values),), len(ids)).scatter_reduce(
-            0, inverse, torch.arange(len(ids)), "amin"
-        )
-        rank = torch.empty_like(first)
-        rank[first.argsort()] = torch.arange(len(first))
-        return [] if len(values) == 1 else [f"class n{block} {self._index(rank[inverse])}"]
+        rank, _ = distinct_rows([kind])  # in order of appearance: layers that are alike share one index tensor
+        return [f"class n{block} {self._index(rank)}"] if int(rank.max()) else []
 
     def _couples(self, ids: Tensor, groups: Tensor) -> list[str]:
         place = self.place[ids]
@@ -138,8 +153,10 @@ class _Lines:
         present = (left >= 0) & (right >= 0)
         a, b = self.place[left[present]], self.place[right[present]]
         out = []
-        for first, second in torch.unique(torch.stack([a[:, 0], b[:, 0]]), dim=1).T.tolist():
-            here = (a[:, 0] == first) & (b[:, 0] == second)
+        size = len(self.assembled.nodes)
+        both = a[:, 0] * size + b[:, 0]
+        for number in torch.unique(both).tolist():
+            here, (first, second) = both == number, divmod(number, size)
             out.append(f"meet n{first} n{second} {self._index(torch.stack([a[here, 1], b[here, 1]]))}")
         return out
 
@@ -152,17 +169,16 @@ class _Lines:
         return self.names[key]
 
 
-def _members(place: Tensor) -> dict[int, Tensor]:
-    """Global node numbers of each block, in its order."""
-    live = (place[:, 0] >= 0).nonzero().flatten()
-    order = live[torch.argsort(place[live, 0] * (int(place[:, 1].max()) + 1) + place[live, 1])]
-    blocks, counts = torch.unique_consecutive(place[order, 0], return_counts=True)
-    return dict(zip(blocks.tolist(), torch.split(order, counts.tolist()), strict=True))
-
-
 def _scramble(numbers: Tensor) -> Tensor:
     """A hash of integers (splitmix64's rounds, in wrapping arithmetic)."""
     x = numbers.to(torch.int64) * 0x1E3779B97F4A7C15 + 0x632BE59BD9B4E019
     x = (x ^ (x >> 30)) * -0x40A7B892E31B1A47
     x = (x ^ (x >> 27)) * -0x6B2FB644ECCEEE15
     return x ^ (x >> 31)
+
+
+def _digest(rows: Tensor) -> Tensor:
+    """A hash of each row ``[k, width]``, by its numbers' bits."""
+    bits = rows.double().view(torch.int64) if rows.is_floating_point() else rows.long()
+    columns = _scramble(torch.arange(1, rows.shape[1] + 1))
+    return _scramble(_scramble(bits) ^ columns).sum(1)

@@ -124,16 +124,23 @@ def _groups(whole: _Graph, labels: Tensor) -> list[Tensor]:
     signature = _signatures(whole, number, position, len(unit_of))
     has_nodes = torch.zeros(len(unit_of), dtype=torch.bool)
     has_nodes[unit[whole.is_node[order]]] = True
+    live = has_nodes.nonzero().flatten()
     tables = []
-    key = densify(sizes, signature)
-    key[~has_nodes] = int(key.max()) + 1 + torch.arange(int((~has_nodes).sum())) if len(key) else key
-    by_key = torch.argsort(key, stable=True)
-    _, counts = torch.unique_consecutive(key[by_key], return_counts=True)
-    for units in torch.split(by_key, counts.tolist()):
-        if len(units) > 1:
-            at = starts[units].unsqueeze(1) + torch.arange(int(sizes[units[0]]))
-            tables.append(order[at])
+    for alike in _alike(densify(sizes[live], signature[live])):
+        units = live[alike]
+        at = starts[units].unsqueeze(1) + torch.arange(int(sizes[units[0]]))
+        tables.append(order[at])
     return _sound(whole, tables)
+
+
+def _alike(keys: Tensor) -> list[Tensor]:
+    """Positions of equal keys, for every key that is there more than once."""
+    order = torch.argsort(keys, stable=True)
+    _, counts = torch.unique_consecutive(keys[order], return_counts=True)
+    ends = counts.cumsum(0)
+    several = counts > 1
+    bounds = zip((ends - counts)[several].tolist(), ends[several].tolist(), strict=True)
+    return [order[start:end] for start, end in bounds]
 
 
 def _signatures(whole: _Graph, number: Tensor, position: Tensor, units: int) -> Tensor:
