@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from wsgraph.ir.graph import Op
-    from wsgraph.lowering.builder import GraphBuilder
+    from wsgraph.lowering.builder import GraphBuilder, Nodes
     from wsgraph.lowering.interchange_constants import Constants
     from wsgraph.lowering.interchange_notes import Notes
     from wsgraph.lowering.operation import State
@@ -38,9 +38,7 @@ RECURRENT = frozenset(
 def note_states(builder: GraphBuilder, notes: Notes) -> None:
     """Tie each state to the result that it repeats.
 
-    A state that repeats nothing (a sequence of one step from zeros) could be permuted for itself, as its
-    weights are never used; that is pinned, for with more steps it would be wrong. A factor on a result
-    would be one on the state too, which goes through other operators: none is allowed.
+    A factor on a result would be one on the state too, which goes through other operators: none is allowed.
     """
     repeated = torch.zeros(builder.num_nodes, dtype=torch.bool)
     for result, state in builder.recurrences:
@@ -52,7 +50,20 @@ def note_states(builder: GraphBuilder, notes: Notes) -> None:
         for kind in SCALES:
             notes.unscale(block.ids, kind)
         if block.attrs.get("role") == "state" and not bool(repeated[block.ids].all()):
-            notes.pin(block.ids)
+            _tie_to_gate(builder, block, notes)
+
+
+def _tie_to_gate(builder: GraphBuilder, state: Nodes, notes: Notes) -> None:
+    """A state that repeats nothing: a sequence of one step, or the first of many written out.
+
+    From zeros its weights are of no consequence and could be permuted for themselves. With another step
+    they could not, so the state's units are its gates'.
+    """
+    for edge in builder.edges:
+        if edge.dst.size == state.size and torch.equal(edge.src, state.ids):
+            notes.meetings.append((edge.dst.ids, state.ids))
+            return
+    notes.pin(state.ids)
 
 
 def along_steps(op: Op, states: Mapping[Value, State]) -> Iterator[Activation]:
