@@ -110,10 +110,15 @@ def _force_where_needed(
 
 
 def _partner(axis: Axis, rest: list[Axis]) -> Axis | None:
-    """The other operand's axis that varies along the same dimensions."""
+    """The other operand's axis that varies along the same dimensions.
+
+    Axes that also vary apart, each along dimensions of its own (a table of heights and one of widths, by
+    head), only meet: a node for each pair of their neurons would be a node for each pair of positions.
+    """
     same_kind = [b for b in rest if b.pending == axis.pending]
     for other in same_kind:
-        if set(axis.dims) & set(other.dims):
+        mine, theirs = set(axis.dims), set(other.dims)
+        if mine & theirs and (mine <= theirs or theirs <= mine):
             return other
     for other in same_kind:
         if not axis.dims or not other.dims:

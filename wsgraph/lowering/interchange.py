@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 __all__ = ["gather_notes"]
 
+_TOLD_APART = 1 << 20
+"""Elements of a value beyond which neurons that positions move are pinned rather than compared."""
+
 _KNOWN = UNDERSTOOD | RECURRENT
 
 
@@ -153,11 +156,14 @@ class _Gatherer:
         x = self._activation(value)
         for axis in x.nodes if x is not None else ():
             assert x is not None
-            for site in x.sites:
-                if set(site.dims) & set(axis.dims):
-                    places = rows(restrict(site.labels, (*site.dims, *axis.dims)), axis.dims)
-                    labels = rows(axis.small(), axis.dims).reshape(-1)
-                    self.notes.tell_apart(labels, places)
+            moved = [site for site in x.sites if set(site.dims) & set(axis.dims)]
+            if moved and axis.small().numel() > _TOLD_APART:
+                self._pin(axis)
+                continue
+            for site in moved:
+                places = rows(restrict(site.labels, (*site.dims, *axis.dims)), axis.dims)
+                labels = rows(axis.small(), axis.dims).reshape(-1)
+                self.notes.tell_apart(labels, places)
 
     def _meetings(self, given: list[Operand]) -> None:
         """Where neurons of one operand meet something of another that varies with them."""

@@ -13,7 +13,7 @@ import torch
 
 from wsgraph.events.blocks import Learned
 from wsgraph.lowering.sources import force
-from wsgraph.provenance.axes import Activation, Attention, Axis, broadcast, restrict, unite_sites
+from wsgraph.provenance.axes import Activation, Attention, Axis, broadcast, unite_sites
 from wsgraph.provenance.groups import gather_groups
 
 if TYPE_CHECKING:
@@ -79,11 +79,12 @@ def _join(graph: GraphBuilder, logits: Activation, axis: Axis, other: Activation
 
 def _by_head(axis: Axis, met: Axis) -> Tensor:
     """The neurons ``[n_heads, n]`` that each head's logits meet, heads by ascending label."""
-    dims = sorted({*axis.dims, *met.dims})
-    heads, neurons = (t.reshape(-1) for t in broadcast([restrict(a.labels, dims) for a in (axis, met)]))
-    present = heads >= 0
-    rank = torch.unique(heads[present], return_inverse=True)[1]
-    return gather_groups(rank, neurons[present].unsqueeze(1))
+    ids, small = axis.ids(), axis.small()
+    rank = torch.where(small >= 0, torch.searchsorted(ids, small.contiguous()), -1)
+    heads, neurons = (t.reshape(-1) for t in broadcast([rank, met.small()]))
+    if bool((small < 0).any()):
+        neurons, heads = neurons[heads >= 0], heads[heads >= 0]
+    return gather_groups(heads, neurons.unsqueeze(1))
 
 
 def _new_logits(graph: GraphBuilder, axis: Axis, tables: list[tuple[str, Tensor]]) -> tuple[Axis, Nodes]:

@@ -29,6 +29,7 @@ __all__ = [
     "arange_along",
     "broadcast",
     "broadcast_shape",
+    "distinct_labels",
     "distinct_rows",
     "restrict",
     "unite_sites",
@@ -106,6 +107,19 @@ def distinct_rows(columns: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     rank = torch.empty_like(order)
     rank[order] = torch.arange(n)
     return rank[inverse].view(columns[0].shape), first[order]
+
+
+def distinct_labels(labels: Tensor) -> Tensor:
+    """Distinct labels, ascending; marked where they lie close together, which beats sorting many times."""
+    if labels.numel() > 1:
+        low = int(labels.min())
+        span = int(labels.max()) - low + 1
+        if span <= labels.numel():
+            met = torch.zeros(span, dtype=torch.bool)
+            met[(labels - low).reshape(-1)] = True
+            return met.nonzero().flatten() + low
+    unique: Tensor = torch.unique(labels)
+    return unique
 
 
 @dataclass(eq=False, slots=True)
@@ -206,7 +220,7 @@ class Axis:
 
     def ids(self) -> Tensor:
         """Distinct labels, ascending, without padding."""
-        unique: Tensor = torch.unique(self.small())
+        unique = distinct_labels(self.small())
         return unique[unique >= 0]
 
 

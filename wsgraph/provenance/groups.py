@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wsgraph.provenance.axes import distinct_rows
+from wsgraph.provenance.axes import distinct_labels, distinct_rows
 
 __all__ = ["gather_groups", "quotient"]
 
@@ -70,13 +70,12 @@ def gather_groups(group: Tensor, table: Tensor) -> Tensor:
         ``[n_groups, width]``; a group with fewer labels than the widest repeats its last one.
     """
     groups = int(group.max()) + 1
-    rank, first = distinct_rows([group, table[:, 0], table[:, -1]])
-    if len(first) == groups and bool((table >= 0).all()) and bool((table[first][rank] == table).all()):
-        return table[first]
-    span = int(table.max()) + 2
-    keys = torch.unique((group.unsqueeze(1) * span + table + 1).reshape(-1))
-    keys = keys[(keys % span != 0) | _empty(group, table, groups)[keys // span]]
-    owner, label = keys // span, keys % span - 1
+    low = int(table.min())
+    span = int(table.max()) - low + 1
+    keys = distinct_labels((group.unsqueeze(1) * span + (table - low)).reshape(-1))
+    owner, label = keys // span, keys % span + low
+    kept = (label >= 0) | _empty(group, table, groups)[owner]
+    owner, label = owner[kept], label[kept]
     counts = torch.bincount(owner, minlength=groups)
     starts = counts.cumsum(0) - counts
     column = torch.arange(int(counts.max())).expand(groups, -1)
@@ -87,5 +86,7 @@ def gather_groups(group: Tensor, table: Tensor) -> Tensor:
 def _empty(group: Tensor, table: Tensor, groups: int) -> Tensor:
     """Groups that meet no label at all keep their -1, ``[n_groups]``."""
     some = torch.zeros(groups, dtype=torch.bool)
+    if int(table.min()) >= 0:
+        return some
     some[group[(table >= 0).any(1)]] = True
     return ~some
