@@ -37,8 +37,10 @@ BUILTIN_PLUGINS: tuple[str, ...] = (
     "wsgraph_plugins.reduction",
     "wsgraph_plugins.attention",
     "wsgraph_plugins.embedding",
+    "wsgraph.zoo.formats.builtin",
 )
-"""The standard lowerings, one operator family a module; loaded in this order, before anybody else's."""
+"""The standard lowerings, one operator family a module, and the zoo formats; loaded in this order, before
+anybody else's."""
 
 BUILTIN_COMMANDS: tuple[str, ...] = ("wsgraph.cli.builtin",)
 """Modules whose commands come with wsgraph; apart, because ``wsgraph --help`` loads only these of ours."""
