@@ -14,11 +14,13 @@ __all__ = ["wsgraph_register_commands"]
 
 @wsgraph.hookimpl
 def wsgraph_register_commands(cli: typer.Typer) -> None:
-    """Add ``compile``, ``inspect`` and ``plugins``."""
+    """Add ``compile``, ``inspect``, ``plugins`` and ``zoo``."""
     from wsgraph.cli.compile import compile_command
     from wsgraph.cli.inspect import inspect_command
     from wsgraph.cli.plugins import plugins_app
+    from wsgraph.cli.zoo import zoo_app
 
     cli.command("compile")(compile_command)
     cli.command("inspect")(inspect_command)
     cli.add_typer(plugins_app, name="plugins")
+    cli.add_typer(zoo_app, name="zoo")

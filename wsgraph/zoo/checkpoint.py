@@ -83,5 +83,3 @@ class ZooFormat(Protocol):
     def __call__(self, source: Path, options: ImportOptions, /) -> Iterable[Checkpoint]:
         """List the checkpoints under ``source``."""
         ...
-
-

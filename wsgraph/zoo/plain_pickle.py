@@ -49,10 +49,7 @@ def load_plain(path: Path) -> Any:
         NotPlainError: the file needs the careful loader, or is damaged.
     """
     try:
-        records = _records(path)
-        if bytes(records.get("byteorder", b"little")) != b"little":
-            raise NotPlainError("another byte order")
-        return _Unpickler(records).load()
+        return _Unpickler(_records(path)).load()
     except NotPlainError:
         raise
     except Exception as error:  # a damaged file fails in every way there is
@@ -75,6 +72,8 @@ def _records(path: Path) -> dict[str, memoryview]:
             if len(record) != info.file_size or zlib.crc32(record) != info.CRC:
                 raise NotPlainError(f"{info.filename} is damaged")
             records[info.filename.partition("/")[2]] = record
+    if bytes(records.get("byteorder", b"little")) != b"little":
+        raise NotPlainError("another byte order")
     return records
 
 

@@ -6,7 +6,7 @@ import hashlib
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import polars as pl
 
@@ -86,7 +86,7 @@ class ZooWriter:
         self._failed: dict[str, dict[str, Label]] = {}
         self._count = self._bytes = 0
 
-    def __enter__(self) -> ZooWriter:
+    def __enter__(self) -> Self:
         create_zoo(self.path)
         self._stack.enter_context(lock_zoo(self.path))
         self._models = read_table(models_path(self.path), MODELS)

@@ -40,7 +40,7 @@ def read_any(path: Path, arch: str | None, inputs: Sequence[str], allow: Sequenc
     content = read_content(file, allow)
     if isinstance(content, nn.Module):
         module = content
-        return Weights(dict(module.state_dict()), _described(module), lambda: Model(module, shapes))
+        return Weights(dict(module.state_dict()), _described(module), partial(Model, module, shapes))
     config = file.with_name("config.json")
     text = config.read_text(encoding="utf-8") if arch is None and describes_model(config) else ""
     if not content:
@@ -50,7 +50,7 @@ def read_any(path: Path, arch: str | None, inputs: Sequence[str], allow: Sequenc
         content,
         f"{arch} {shapes} {text}",
         build,
-        converted=(lambda: build().module.state_dict()) if text else None,
+        converted=(build().module.state_dict) if text else None,
     )
 
 
@@ -65,7 +65,11 @@ def _described(module: nn.Module) -> str:
     """What a module is besides its weights: its layers' classes and plain attributes."""
     lines = []
     for name, layer in module.named_modules():
-        fields = {k: v for k, v in vars(layer).items() if k not in {"_parameters", "_buffers", "_modules", "training"}}
+        fields = {
+            k: v
+            for k, v in vars(layer).items()
+            if k not in {"_parameters", "_buffers", "_modules", "training"}
+        }
         plain = sorted((key, repr(value)) for key, value in fields.items() if value)
         lines.append(f"{name} {type(layer).__module__}.{type(layer).__qualname__} {plain}")
     return "\n".join(lines)

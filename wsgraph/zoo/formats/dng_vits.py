@@ -75,13 +75,17 @@ def _splits(path: Path) -> dict[str, str]:
 def _lookup(content: Any, stem: str, name: str, epoch: int | None = None) -> Any:
     """An entry under the file's name, or under the id, with the epochs inside it or not."""
     keys = (stem, f"{stem}.pth", name, f"{name}_{epoch}")
-    entry = next((content[key] for key in keys if key in content), None) if isinstance(content, dict) else None
+    entry = (
+        next((content[key] for key in keys if key in content), None) if isinstance(content, dict) else None
+    )
     return entry.get(str(epoch), entry) if isinstance(entry, dict) and epoch is not None else entry
 
 
 def _result(results: Any, stem: str, name: str, epoch: int) -> dict[str, Label]:
     if isinstance(results, list):
-        found = [r for r in results if isinstance(r, dict) and str(r.get("id", r.get("model_id"))) in {name, stem}]
+        found = [
+            r for r in results if isinstance(r, dict) and str(r.get("id", r.get("model_id"))) in {name, stem}
+        ]
         results = {stem: next((r for r in found if r.get("epoch", epoch) == epoch), {})}
     entry = _lookup(results, stem, name, epoch)
     if isinstance(entry, dict):

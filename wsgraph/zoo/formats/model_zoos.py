@@ -12,8 +12,6 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
 from wsgraph.errors import CheckpointError, ZooError
 from wsgraph.zoo.checkpoint import Checkpoint, Model, Weights
 from wsgraph.zoo.formats.sane_samples import sample_checkpoints
@@ -24,6 +22,8 @@ from wsgraph.zoo.table import label_value
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from torch import Tensor
 
     from wsgraph.zoo.options import ImportOptions
     from wsgraph.zoo.table import Label
@@ -82,9 +82,7 @@ def _read(trial: Path, path: Path, epoch: int) -> Weights:
     return network_weights(read_state_dict(path), function, labels | _results(trial / "result.json", epoch))
 
 
-def network_weights(
-    tensors: dict[str, Tensor], function: str, labels: dict[str, Label]
-) -> Weights:
+def network_weights(tensors: dict[str, Tensor], function: str, labels: dict[str, Label]) -> Weights:
     """The content of a checkpoint of one of the two networks."""
 
     def build() -> Model:

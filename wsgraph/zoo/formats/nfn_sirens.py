@@ -42,7 +42,11 @@ def checkpoints(source: Path, options: ImportOptions) -> Iterator[Checkpoint]:
         points = _split_points(root.name, options)
         prefix = "" if root == source else f"{root.name}/"
         found = sorted(
-            ((int(match[1]), folder, path) for folder in _label_folders(root) for path, match in _files(folder)),
+            (
+                (int(match[1]), folder, path)
+                for folder in _label_folders(root)
+                for path, match in _files(folder)
+            ),
             key=lambda item: (item[0], item[1].name),
         )
         for index, folder, path in found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wsgraph.errors import CheckpointError, MissingDependencyError, SourceError
@@ -37,7 +38,7 @@ def read_adapter(folder: Path, base: Path | None, inputs: Sequence[str]) -> Weig
     shapes = tuple(inputs) or None
     # Every adapter has its own configuration; only those that agree in it share an architecture.
     text = json.dumps({"adapter": config, "base": str(home.resolve())}, sort_keys=True)
-    return Weights(dict(model.state_dict()), f"{text} {shapes}", lambda: Model(model, shapes))
+    return Weights(dict(model.state_dict()), f"{text} {shapes}", partial(Model, model, shapes))
 
 
 def _adapted(folder: Path, home: Path, inputs: Sequence[str]) -> Any:

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["detokenise", "sample_checkpoints"]
 
 
-def sample_checkpoints(
-    source: Path, samples: Sequence[Path], options: ImportOptions
-) -> Iterator[Checkpoint]:
+def sample_checkpoints(source: Path, samples: Sequence[Path], options: ImportOptions) -> Iterator[Checkpoint]:
     """The samples of ``dataset_torch.<split>`` folders.
 
     Raises:

@@ -44,7 +44,11 @@ def checkpoints(source: Path, options: ImportOptions) -> Iterator[Checkpoint]:
         ZooError: a file is missing or damaged, or the files do not belong together.
     """
     options.check("step", "split_csv")
-    folders = [source] if (source / "weights.npy").is_file() else sorted(p.parent for p in source.glob("*/weights.npy"))
+    folders = (
+        [source]
+        if (source / "weights.npy").is_file()
+        else sorted(p.parent for p in source.glob("*/weights.npy"))
+    )
     for folder in folders:
         prefix = "" if folder == source else f"{folder.name}/"
         yield from _dataset(folder, prefix, options)
@@ -94,7 +98,9 @@ class _Slot:
         # Kernels HWIO to OIHW, dense (in, out) to (out, in).
         self.axes = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}.get(len(self.shape), ())
         if not self.axes or int(np.prod(self.shape)) != self.stop - self.start:
-            raise ZooError(f"layout.csv: {self.name} has the shape {self.shape} and {self.stop - self.start} weights")
+            raise ZooError(
+                f"layout.csv: {self.name} has the shape {self.shape} and {self.stop - self.start} weights"
+            )
 
     @property
     def torch_name(self) -> str:
@@ -108,7 +114,9 @@ class _Slot:
 def _layout(path: Path, width: int) -> list[_Slot]:
     table: pl.DataFrame = read_csv(path, ("varname", "start_idx", "end_idx", "shape"))
     slots = [_Slot(row) for row in table.iter_rows(named=True)]
-    foreign = [s.name for s in slots if not re.fullmatch(r"[^/]+/(conv2d(_\d+)?|dense)/(kernel|bias):0", s.name)]
+    foreign = [
+        s.name for s in slots if not re.fullmatch(r"[^/]+/(conv2d(_\d+)?|dense)/(kernel|bias):0", s.name)
+    ]
     if foreign:
         raise ZooError(f"{path} has a variable {foreign[0]!r}, expected convolutions and one dense layer")
     if max((slot.stop for slot in slots), default=0) != width:
@@ -130,7 +138,9 @@ def read_permutation(path: Path, count: int) -> list[int]:
         ZooError: the file is missing, or is no permutation of ``count`` rows.
     """
     if not path.is_file():
-        raise ZooError(f"there is no split file {path}", remedy="leave split_csv out to import without a split")
+        raise ZooError(
+            f"there is no split file {path}", remedy="leave split_csv out to import without a split"
+        )
     try:
         lines = [int(line) for line in path.read_text(encoding="utf-8").split()]
     except ValueError as error:

@@ -52,7 +52,9 @@ class ParkCNN(nn.Module):
         layers = len(channels) - 1
         lengths = [len(kernel_size), len(stride), len(padding), len(activations), len(residual)]
         if layers < 1 or any(length != layers for length in lengths):
-            raise CheckpointError(f"{layers} layers have {lengths} kernels, strides, paddings, activations, residuals")
+            raise CheckpointError(
+                f"{layers} layers have {lengths} kernels, strides, paddings, activations, residuals"
+            )
         if any(not -1 <= source < layer for layer, source in enumerate(residual)):
             raise CheckpointError(f"residuals {list(residual)} do not all come from earlier layers")
         self.residual = tuple(residual)

@@ -51,7 +51,7 @@ class TrialCNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images ``[batch, c, h, w]`` to logits ``[batch, classes]``."""
-        last = next(reversed(self.module_list))
+        last = list(self.module_list)[-1]
         for name, layer in self.module_list.items():
             if isinstance(layer, nn.Linear) and x.ndim == 4:
                 x = x.flatten(1)
@@ -79,4 +79,6 @@ def image_size(network: TrialCNN) -> int:
             side = side // 2 if int(name) in network.pooled else side
         if side > 0 and convolutions[-1][1].out_channels * side**2 == wanted:
             return size
-    raise CheckpointError(f"no image size of {_SIZES} gives the {wanted} features that the linear layer takes")
+    raise CheckpointError(
+        f"no image size of {_SIZES} gives the {wanted} features that the linear layer takes"
+    )

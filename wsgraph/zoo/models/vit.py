@@ -89,7 +89,7 @@ class SimpleViT(nn.Module):
         dim_head: width of a head.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the sizes that vit_pytorch.SimpleViT takes
         self,
         *,
         image_size: int,
