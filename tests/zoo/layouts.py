@@ -230,7 +230,9 @@ def small_transformer_zoo(root, name="mnist", text=False):
             file = f"{run}_{epoch}_{9000 + epoch}.pt"
             torch.save(transformer_state(len(rows), text), home / name / file)
             column = "test_accuracy" if text else "test_top1_accuracy"
-            rows.append({"lr": 0.1, "ckpt_epoch": epoch, "ckpt_file": f"{name}/{file}", column: 0.9 + epoch / 1e4})
+            rows.append(
+                {"lr": 0.1, "ckpt_epoch": epoch, "ckpt_file": f"{name}/{file}", column: 0.9 + epoch / 1e4}
+            )
     write_csv(home / "metadata" / f"{name}.csv", rows)
 
 

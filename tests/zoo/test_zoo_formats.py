@@ -120,7 +120,14 @@ def test_nfn_sirens_leave_augmented_copies_out(tmp_path, imported):
     zoo, _ = imported("nfn-sirens", tmp_path / "src")
     assert len(zoo) == 6
     splits = dict(zoo.models.select("image", "split").iter_rows())
-    assert splits == {3: "train", 44_999: "train", 45_000: "val", 49_999: "val", 50_000: "test", 59_999: "test"}
+    assert splits == {
+        3: "train",
+        44_999: "train",
+        45_000: "val",
+        49_999: "val",
+        50_000: "test",
+        59_999: "test",
+    }
     assert set(zoo.models["copy"]) == {0}
     assert dict(zoo.models.select("image", "label").iter_rows())[44_999] == 1
     assert zoo.stream(zoo.models["id"][0]).num_timestamps == 3
@@ -128,7 +135,9 @@ def test_nfn_sirens_leave_augmented_copies_out(tmp_path, imported):
 
 def test_nfn_sirens_take_copies_of_training_images_only(tmp_path, imported):
     layouts.nfn_sirens(tmp_path / "src")
-    zoo, _ = imported("nfn-sirens", tmp_path / "src" / "siren_mnist_wts", augmented="true", split_points="1,4")
+    zoo, _ = imported(
+        "nfn-sirens", tmp_path / "src" / "siren_mnist_wts", augmented="true", split_points="1,4"
+    )
     assert len(zoo) == 6  # no image is before index 1, so no copy is taken
     zoo, report = imported("nfn-sirens", tmp_path / "src", augmented="true")
     copies = zoo.models.filter(pl.col("id").str.contains("_aug0_"))
@@ -175,13 +184,18 @@ def test_sane_samples_are_put_together_again(tmp_path, imported):
     for split in ("trainset", "testset"):
         folder = tmp_path / "src" / f"dataset_torch.{split}"
         folder.mkdir(parents=True)
-        torch.save({"w": tokens, "m": tokens != 0, "p": torch.zeros(len(tokens), 3), "props": {"test_acc": 0.5}}, folder / "sample_0.pt")
+        torch.save(
+            {"w": tokens, "m": tokens != 0, "p": torch.zeros(len(tokens), 3), "props": {"test_acc": 0.5}},
+            folder / "sample_0.pt",
+        )
     torch.save(state, tmp_path / "src" / "reference.pt")
     with pytest.raises(ZooError, match="reference"):
         imported("model-zoos", tmp_path / "src")
     zoo, _ = imported("model-zoos", tmp_path / "src", reference="reference.pt", activation="tanh")
     assert sorted(zoo.models["split"]) == ["test", "train"]
-    assert torch.equal(zoo.stream(zoo.models["id"][0]).state_dict()["module_list.9.weight"], state["module_list.9.weight"])
+    assert torch.equal(
+        zoo.stream(zoo.models["id"][0]).state_dict()["module_list.9.weight"], state["module_list.9.weight"]
+    )
 
 
 def tokenise(state, width):

@@ -65,7 +65,7 @@ class Tracer:
 
     def __len__(self) -> int:
         """Number of architectures traced."""
-        return len(self._traced)
+        return sum(isinstance(traced, _Traced) for traced in self._traced.values())
 
     def structure(self, weights: Weights) -> tuple[Structure, dict[str, Tensor]]:
         """The structure of a checkpoint, and its tensors under the structure's names.

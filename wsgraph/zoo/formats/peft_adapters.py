@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +51,10 @@ def _adapted(folder: Path, home: Path, inputs: Sequence[str]) -> Any:
     assert source.module is not None
     base: Any = source.module
     try:
-        # Reads adapter_config.json and adapter_model.safetensors; neither can hold code.
-        adapted: Any = PeftModel.from_pretrained(base, str(folder), is_trainable=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what peft and transformers tell each other's developers
+            # Reads adapter_config.json and adapter_model.safetensors; neither can hold code.
+            adapted: Any = PeftModel.from_pretrained(base, str(folder), is_trainable=False)
     except Exception as error:  # whatever peft finds wrong with the files
         raise CheckpointError(f"{folder} cannot be put on {home}: {type(error).__name__}: {error}") from error
     return adapted.base_model.model
