@@ -21,7 +21,7 @@ def keys(structure, states):
 
 
 def mlp_states():
-    """An MLP, itself with permuted hidden units, and with one weight of a unit moved to another."""
+    """An MLP, its state dict, and one with its hidden units in another order."""
     model = layouts.seeded(
         0, lambda: nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 2))
     )
@@ -101,7 +101,7 @@ def test_permuted_heads_of_a_vit():
 
 @pytest.fixture
 def zoo(tmp_path):
-    """Twelve models: runs of three checkpoints; m1 equals m7, and m2 equals m10 but for its neurons' order."""
+    """Twelve models, three a run; m1 equals m7, and m2 equals m10 but for the order of its neurons."""
     model, state, permuted = mlp_states()
     stream = wsgraph.compile(model, inputs="1x3")
     states = [{name: value + i + 1 for name, value in state.items()} for i in range(12)]

@@ -72,8 +72,8 @@ def test_small_cnn_zoo_says_what_is_wrong(tmp_path):
         ({"step": "last"}, "whole number"),
         ({"stepp": "86"}, "no setting 'stepp'"),
     ):
+        options = ImportOptions(settings=settings)
         with pytest.raises(ZooError, match=message):
-            options = ImportOptions(settings=settings)
             import_zoo("small-cnn-zoo", tmp_path / "src", tmp_path / "zoo", options=options)
     (tmp_path / "src" / "metrics.csv.gz").unlink()
     with pytest.raises(ZooError, match=r"metrics\.csv\.gz"):
