@@ -16,8 +16,8 @@ _SECONDS = 10.0
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Gives a function that takes the number of things done and to do; it writes to standard error.
+def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Gives a function that takes what is done and, where known, what is to do; it writes to standard error.
 
     Args:
         what: what is being done, such as ``importing``.
@@ -34,15 +34,16 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _lines(what: str) -> Callable[[int, int], None]:
+def _lines(what: str) -> Callable[[int, int | None], None]:
     started = last = time.monotonic()
 
-    def show(done: int, total: int) -> None:
+    def show(done: int, total: int | None) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last >= _SECONDS:
             last = now
-            sys.stderr.write(f"{what}: {done:,} of {total:,}, {now - started:.0f} s\n")
+            of = "" if total is None else f" of {total:,}"
+            sys.stderr.write(f"{what}: {done:,}{of}, {now - started:.0f} s\n")
             sys.stderr.flush()
 
     return show

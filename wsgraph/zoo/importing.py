@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,7 @@ def import_zoo(
     prefix: str = "",
     limit: int | None = None,
     compile_options: CompileOptions | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
 ) -> ImportReport:
     """Add the models of a folder to a zoo.
 
@@ -83,7 +84,7 @@ def import_zoo(
         prefix: put before every id and run, so that several imports of like names fit one zoo.
         limit: import the first so many checkpoints only.
         compile_options: how to compile each architecture.
-        progress: called with the number of checkpoints done and to do.
+        progress: called with the number of checkpoints done; how many there are is known at the end only.
 
     Raises:
         ZooError: the format is unknown, the source is of another layout, or the zoo cannot be written.
@@ -92,19 +93,21 @@ def import_zoo(
     list_checkpoints = zoo_format(name)
     if not root.exists():
         raise ZooError(f"there is no folder {root}", remedy="check the path")
-    checkpoints = list(list_checkpoints(root, options))[:limit]
-    if not checkpoints:
+    # Listed as they are imported, for a zoo may have hundreds of thousands; the first one is looked for
+    # before anything is written, so that a mistaken format leaves no empty zoo behind.
+    checkpoints = islice(list_checkpoints(root, options), limit)
+    first = next(checkpoints, None)
+    if first is None:
         raise ZooError(f"{root} holds no checkpoints in the layout {name!r}", remedy="check format and path")
-    report = ImportReport(len(checkpoints), 0, 0, {}, 0)
+    report = ImportReport(0, 0, 0, {}, 0)
     tracer = Tracer(compile_options)
     origin = {"command": "import", "format": name, "source": str(root.resolve())}
     with ZooWriter(out, origin | {"settings": dict(options.settings), "prefix": prefix}) as writer:
-        for done, checkpoint in enumerate(checkpoints):
-            if progress:
-                progress(done, len(checkpoints))
+        for checkpoint in chain([first], checkpoints):
             _import_one(prefix + checkpoint.id, checkpoint, prefix, tracer, writer, report)
-    if progress:
-        progress(len(checkpoints), len(checkpoints))
+            report.listed += 1
+            if progress:
+                progress(report.listed, None)
     report.architectures = len(tracer)
     return report
 

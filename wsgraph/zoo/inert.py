@@ -8,12 +8,14 @@ state dict beside an unknown configuration class can be read, and no code of the
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from wsgraph.errors import CheckpointError
+from wsgraph.zoo.plain_pickle import NotPlainError, load_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +70,8 @@ def load_inert(path: Path) -> Any:
     """
     if not path.is_file():
         raise CheckpointError(f"there is no file {path}")
+    with suppress(NotPlainError):
+        return load_plain(path)
     try:
         unknown = get_unsafe_globals_in_checkpoint(path)
         # The class itself is granted under a name that no pickle can ask for, so that objects take fields.

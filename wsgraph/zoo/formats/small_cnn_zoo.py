@@ -65,9 +65,8 @@ def _dataset(folder: Path, prefix: str, options: ImportOptions) -> Iterator[Chec
     steps = metrics["step"].to_list()
     kept = [row for row in order if step is None or steps[row] == step]
     splits = protocol_splits(len(kept)) if "split_csv" in options.settings else [None] * len(kept)
-    rows = metrics.rows(named=True) if len(kept) == len(metrics) else None
     for row, split in zip(kept, splits, strict=True):
-        labels = rows[row] if rows is not None else metrics.row(row, named=True)
+        labels = metrics.row(row, named=True)
         yield Checkpoint(
             id=f"{prefix}{row:06d}",
             source=folder / "weights.npy",
