@@ -18,6 +18,7 @@ __all__ = [
     "UnsafeCheckpointError",
     "UnsupportedOperatorError",
     "WsgraphError",
+    "ZooError",
 ]
 
 
@@ -84,3 +85,7 @@ class FileFormatError(WsgraphError):
 
 class MissingDependencyError(WsgraphError):
     """An optional dependency is not installed."""
+
+
+class ZooError(WsgraphError):
+    """A zoo's folder or table is damaged, or does not hold what is asked for."""

@@ -10,7 +10,7 @@ def test_list_shows_what_each_plugin_registers(run):
     assert (code, err.splitlines()[0].split()) == (0, ["plugin", "distribution", "version", "registers"])
     plugins = {plugin["name"]: plugin for plugin in json.loads(out)["plugins"]}
     assert plugins["wsgraph.cli.builtin"]["registers"]["commands"] == [
-        "compile", "inspect", "symmetries", "verify", "plugins",
+        "compile", "inspect", "symmetries", "verify", "plugins", "zoo",
     ]  # fmt: skip
     assert "aten.linear" in plugins["wsgraph_plugins.linear"]["registers"]["lowerings"]
     assert all(plugin["builtin"] and plugin["enabled"] for plugin in plugins.values())

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from wsgraph.ir.graph import Graph
 
-__all__ = ["ModelSource", "Source", "open_source"]
+__all__ = ["ModelSource", "Source", "open_source", "with_weights"]
 
 ModelSource: TypeAlias = nn.Module | ExportedProgram | str | os.PathLike[str]
 """What users may pass as a model."""
@@ -86,7 +86,7 @@ def open_source(
         return _from_program(content, path.name)
     if isinstance(content, nn.Module):
         return _from_module(content, inputs, notes, path.name)
-    module, more = _with_weights(content, config, arch, path.name)
+    module, more = with_weights(content, config, arch, path.name)
     return _from_module(module, inputs, (*notes, *more), path.name)
 
 
@@ -159,10 +159,20 @@ _READERS: dict[str, Callable[[Path, Sequence[str]], _Read]] = {
 """Readers by the file name's end; everything else is taken for a pickle of torch.save."""
 
 
-def _with_weights(
+def with_weights(
     tensors: dict[str, Tensor], config: Path, arch: str | None, origin: str
 ) -> tuple[nn.Module, tuple[str, ...]]:
-    """The module that a state dict belongs to, holding its tensors, with notes on how it was found."""
+    """The module that a state dict belongs to, holding its tensors, with notes on how it was found.
+
+    Args:
+        tensors: the state dict.
+        config: where the configuration beside the checkpoint would be.
+        arch: the architecture, or None to read it from the configuration or recognise it.
+        origin: the file's name, for messages.
+
+    Raises:
+        SourceError: the architecture is not known, or the tensors do not fit it.
+    """
     if arch is not None:
         module = build(arch)
         notes: tuple[str, ...] = (f"architecture {arch} as given",)

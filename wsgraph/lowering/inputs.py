@@ -46,6 +46,8 @@ def _channel_dim(graph: Graph, value: Value) -> int:
         return rank - 1
     default = 1 if rank >= 4 else rank - 1
     candidates = _first_contraction(graph, value)
+    if value.shape[default] == 1 and len(candidates) != 1:
+        return default  # one channel's labels vary nowhere: height and width tell of patches or a flatten
     return default if default in candidates or not candidates else min(candidates)
 
 

@@ -44,8 +44,10 @@ BUILTIN_PLUGINS: tuple[str, ...] = (
     "wsgraph_plugins.experts",
     "wsgraph_plugins.sampling",
     "wsgraph.frontends.onnx.plugin",
+    "wsgraph.zoo.formats.builtin",
 )
-"""The standard lowerings, one operator family a module; loaded in this order, before anybody else's."""
+"""The standard lowerings, one operator family a module, and the zoo formats; loaded in this order, before
+anybody else's."""
 
 BUILTIN_COMMANDS: tuple[str, ...] = ("wsgraph.cli.builtin",)
 """Modules whose commands come with wsgraph; apart, because ``wsgraph --help`` loads only these of ours."""

@@ -1,0 +1,1 @@
+"""Layouts of model zoos that can be imported, one a module."""

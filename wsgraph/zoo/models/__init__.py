@@ -1,0 +1,1 @@
+"""Networks of well-known zoos, under the names that their checkpoints use."""

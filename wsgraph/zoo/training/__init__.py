@@ -1,0 +1,1 @@
+"""Training zoos on real images: many small networks at once, each with a configuration of its own."""
