@@ -1,6 +1,5 @@
 """The stream's own methods: features, binding, fingerprint, text."""
 
-import time
 from dataclasses import replace
 
 import pytest
@@ -117,14 +116,11 @@ def test_unequal_ties_without_numbers_are_still_equal():
     assert stream.bind(weights).nonfinite()["a.weight"] == 16
 
 
-def test_a_thousand_binds_are_quick():
+def test_binding_shares_the_structure():
+    """So that its fingerprint, and whatever else is worked out of it, is worked out once a zoo."""
     stream = mlp()
     weights = stream.state_dict()
-    assert stream.fingerprint
-    start = time.perf_counter()
-    for _ in range(1000):
-        assert stream.bind(weights).fingerprint == stream.fingerprint
-    assert time.perf_counter() - start < 5.0
+    assert stream.bind(weights).structure is stream.structure
 
 
 def test_nonfinite_weights_are_counted():

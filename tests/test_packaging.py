@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -61,17 +60,14 @@ def test_light_imports_leave_torch_alone(statement):
     assert done.returncode == 0, done.stderr
 
 
-def test_help_answers_quickly_and_without_torch():
+def test_help_loads_nothing_heavy():
+    """What keeps `wsgraph --help` fast; benchmarks/compile.py measures how fast."""
     program = "from wsgraph.cli.main import main\ntry:\n main()\nfinally:\n import sys\n "
-    code = f"{program}assert 'torch' not in sys.modules"
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        done = python("-c", code, "--help")
-        times.append(time.perf_counter() - start)
-        assert done.returncode == 0, done.stderr
-        assert "compile" in done.stdout
-    assert min(times) < 0.5
+    heavy = ("torch", "numpy", "polars", "networkx", "onnx", "matplotlib", "lightning", "sklearn", "scipy")
+    done = python("-c", f"{program}print(*sorted(sys.modules), file=sys.stderr)", "--help")
+    assert done.returncode == 0, done.stderr
+    assert "compile" in done.stdout
+    assert not set(heavy) & set(done.stderr.split())
 
 
 @pytest.fixture(scope="module")
