@@ -54,39 +54,50 @@ class Update(nn.Module):
 
 
 class _Fit(nn.Module):
-    """What both have: linear maps of inputs, biases and weights into features, one φ_m and φ_u a layer, a readout."""
+    """What both have: inputs, biases and weights mapped to features, φ_m and φ_u, a readout."""
 
-    def __init__(self, layers: int, hidden: int) -> None:
+    def __init__(self, layers: int, hidden: int, *, shared: bool) -> None:
         super().__init__()
+        self.layers, own = layers, 1 if shared else layers
         self.input, self.bias, self.weight = (nn.Linear(1, hidden) for _ in range(3))
-        self.messages = nn.ModuleList(Message(hidden) for _ in range(layers))
-        self.updates = nn.ModuleList(Update(hidden) for _ in range(layers))
+        self.messages = nn.ModuleList(Message(hidden) for _ in range(own))
+        self.updates = nn.ModuleList(Update(hidden) for _ in range(own))
         self.readout = nn.Linear(hidden, 1)
 
     def start(self, data: FitData) -> tuple[list[Tensor], list[Tensor]]:
-        """Features of the nodes, inputs first, ``[batch, n, h]``, and of the edges, ``[batch, n_dst, n_src, h]``."""
+        """Features of nodes, inputs first, ``[batch, n, h]``, and of edges, ``[batch, n_dst, n_src, h]``."""
         nodes = [self.input(data.inputs.unsqueeze(-1)), *(self.bias(b.unsqueeze(-1)) for b in data.biases)]
         return nodes, [self.weight(w.unsqueeze(-1)) for w in data.weights]
 
+    def step(self, number: int) -> tuple[nn.Module, nn.Module]:
+        """φ_m and φ_u of a timestamp, or of a round."""
+        place = min(number, len(self.messages) - 1)
+        return self.messages[place], self.updates[place]
+
     def read(self, nodes: list[Tensor]) -> list[Tensor]:
-        """Activations of the layers, ``[batch, n]`` each."""
-        return [self.readout(node).squeeze(-1) for node in nodes[1:]]
+        """Activations ``[batch, n]`` of layers whose features are ``[batch, n, h]``."""
+        return [self.readout(node).squeeze(-1) for node in nodes]
 
 
 class DynamicFit(_Fit):
-    """Timestamp after timestamp: a layer's nodes hear from nodes that have been updated already (section 4.1).
+    """Timestamp after timestamp: a layer's nodes hear from nodes that are up to date (section 4.1).
 
     Args:
         layers: of the networks.
         hidden: width of all features.
+        shared: one φ_m and φ_u for all timestamps, or one a timestamp.
     """
+
+    def __init__(self, layers: int, hidden: int, *, shared: bool = True) -> None:
+        super().__init__(layers, hidden, shared=shared)
 
     def forward(self, data: FitData) -> list[Tensor]:
         """Predicted activations, ``[batch, n]`` a layer."""
         nodes, edges = self.start(data)
-        for layer, (message, update) in enumerate(zip(self.messages, self.updates, strict=True)):
+        for layer in range(self.layers):
+            message, update = self.step(layer)
             nodes[layer + 1] = update(message(nodes[layer], edges[layer]), nodes[layer + 1])
-        return self.read(nodes)
+        return self.read(nodes[1:])
 
 
 class StaticFit(_Fit):
@@ -95,25 +106,32 @@ class StaticFit(_Fit):
     Args:
         layers: of the networks, and rounds.
         hidden: width of all features.
+        shared: one φ_m, φ_u and edge update for all rounds, or one a round.
+        read_steps: read layer l after round l already, v^l(l), which is also what it is trained for then; or
+            read the embeddings of all layers at the end.
     """
 
-    def __init__(self, layers: int, hidden: int) -> None:
-        super().__init__(layers, hidden)
+    def __init__(self, layers: int, hidden: int, *, shared: bool = True, read_steps: bool = False) -> None:
+        super().__init__(layers, hidden, shared=shared)
+        self.read_steps = read_steps
         self.edge_updates = nn.ModuleList(
             nn.Sequential(nn.Linear(3 * hidden, hidden), nn.ReLU(), nn.Linear(hidden, hidden))
-            for _ in range(layers - 1)
+            for _ in range(min(layers - 1, 1) if shared else layers - 1)
         )
 
     def forward(self, data: FitData) -> list[Tensor]:
         """Predicted activations, ``[batch, n]`` a layer."""
         nodes, edges = self.start(data)
-        for number, (message, update) in enumerate(zip(self.messages, self.updates, strict=True)):
+        read = []
+        for number in range(self.layers):
+            message, update = self.step(number)
             new = [update(message(nodes[i], edge), nodes[i + 1]) for i, edge in enumerate(edges)]
-            if number < len(self.edge_updates):
-                phi_e = self.edge_updates[number]
+            if self.edge_updates and number < self.layers - 1:
+                phi_e = self.edge_updates[min(number, len(self.edge_updates) - 1)]
                 edges = [edge + phi_e(_triples(edge, nodes[i], nodes[i + 1])) for i, edge in enumerate(edges)]
             nodes = [nodes[0], *new]
-        return self.read(nodes)
+            read.append(nodes[number + 1])
+        return self.read(read if self.read_steps else nodes[1:])
 
 
 def _triples(edge: Tensor, source: Tensor, target: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ForwardFitSettings", "forward_fit", "summarise"]
 
-_MODELS = {"static": StaticFit, "dynamic": DynamicFit}
+_MODELS = ("static", "dynamic")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class ForwardFitSettings:
         epochs: passes over the training networks.
         batch: examples a step.
         learning_rate: of Adam; it falls to zero along a cosine.
+        shared: one φ_m and φ_u for all steps of either model ("the same" of section 7), or one a step.
+        read_steps: read layer l of the static model after round l, not at the end.
     """
 
     train: int = 1000
@@ -46,6 +48,8 @@ class ForwardFitSettings:
     epochs: int = 30
     batch: int = 64
     learning_rate: float = 5e-3
+    shared: bool = True
+    read_steps: bool = False
 
 
 def forward_fit(
@@ -99,7 +103,7 @@ def _run(
     test = random_mlps(settings.test, settings.sizes, settings.inputs, generator)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = _MODELS[name](len(settings.sizes) - 1, settings.hidden)
+        model = _model(name, settings)
     _train(model, train, settings, generator, progress)
     with torch.no_grad():
         errors = torch.stack(
@@ -108,6 +112,13 @@ def _run(
         sizes = torch.tensor([len(test[start : start + 500]) for start in range(0, len(test), 500)])
         mse: list[float] = ((errors * sizes.unsqueeze(1)).sum(0) / sizes.sum()).tolist()
     return mse
+
+
+def _model(name: str, settings: ForwardFitSettings) -> nn.Module:
+    layers = len(settings.sizes) - 1
+    if name == "static":
+        return StaticFit(layers, settings.hidden, shared=settings.shared, read_steps=settings.read_steps)
+    return DynamicFit(layers, settings.hidden, shared=settings.shared)
 
 
 def _train(

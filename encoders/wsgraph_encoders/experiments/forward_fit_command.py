@@ -20,6 +20,13 @@ def forward_fit_command(
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions.")] = 3,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training networks.")] = 30,
     hidden: Annotated[int, typer.Option(min=1, help="Width of the encoders' features.")] = 16,
+    shared: Annotated[
+        bool, typer.Option("--shared/--per-step", help="One message and update function, or one a step.")
+    ] = True,
+    read_steps: Annotated[
+        bool,
+        typer.Option("--read-steps", help="Read layer l of the static model after round l, not at the end."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Static against dynamic message passing: who follows a network's forward pass (section 7)?
@@ -29,7 +36,9 @@ def forward_fit_command(
     from wsgraph_encoders.experiments.forward_fit import ForwardFitSettings, forward_fit
 
     out = Output(as_json=as_json)
-    settings = ForwardFitSettings(train=train, test=test, epochs=epochs, hidden=hidden)
+    settings = ForwardFitSettings(
+        train=train, test=test, epochs=epochs, hidden=hidden, shared=shared, read_steps=read_steps
+    )
     found = forward_fit(output, settings, seeds, out.line)
     summary = found["summary"]
     rows = [

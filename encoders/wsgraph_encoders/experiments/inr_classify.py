@@ -15,7 +15,7 @@ from wsgraph_encoders.experiments.figures import new_figure, write_figure
 from wsgraph_encoders.experiments.inr_methods import METHODS, InrTask, classify_inrs
 from wsgraph_encoders.experiments.results import Results, write_whole
 from wsgraph_encoders.inr2jls import INR2JLSConfig
-from wsgraph_encoders.inrs import Siren, unstack
+from wsgraph_encoders.inrs import Siren, canonical, unstack
 from wsgraph_encoders.inrs.dataset import mnist_sirens
 
 if TYPE_CHECKING:
@@ -37,15 +37,17 @@ class InrClassifySettings:
         batch: networks a step.
         learning_rate: of all training.
         siren_steps: of fitting each SIREN.
+        canonical: take the sine's symmetries out of the SIRENs first, for all methods alike.
     """
 
     images: int = 5000
     size: Literal["small", "paper"] = "small"
-    steps: int = 600
-    classifier_steps: int = 600
+    steps: int = 400
+    classifier_steps: int = 300
     batch: int = 64
     learning_rate: float = 2e-3
     siren_steps: int = 100
+    canonical: bool = True
 
 
 def inr_task(
@@ -62,7 +64,8 @@ def inr_task(
         raise EncoderError(f"a study needs at least 10 images to split, got {n}")
     inrs = mnist_sirens(folder, n, steps=settings.siren_steps, progress=progress)
     compiled = wsgraph.compile(Siren(), "1x2")
-    streams = [compiled.bind(state) for state in unstack(inrs.stacked)]
+    stacked = canonical(inrs.stacked) if settings.canonical else inrs.stacked
+    streams = [compiled.bind(state) for state in unstack(stacked)]
     train, validation = n - n // 10 - n // 5, n // 10
     rows = torch.arange(n)
     task = InrTask(
@@ -71,7 +74,7 @@ def inr_task(
         inrs.labels,
         (rows[:train], rows[train : train + validation], rows[train + validation :]),
         INR2JLSConfig.small() if settings.size == "small" else INR2JLSConfig.paper(),
-        hidden=64 if settings.size == "small" else 256,
+        hidden=32 if settings.size == "small" else 256,
         steps=settings.steps,
         classifier_steps=settings.classifier_steps,
         batch=settings.batch,

@@ -176,7 +176,8 @@ def _encoder(task: InrTask, method: str) -> tuple[nn.Module, int]:
         # Rounds as many as layers (section 3.2).
         config = StaticConfig(sizes.frequencies, sizes.fourier_scale, sizes.hidden, sizes.edge_width)
         return StaticEncoder(config), sizes.hidden
-    return FlatMLP(stream, task.hidden), task.hidden
+    width = 4 * task.hidden
+    return FlatMLP(stream, width), width
 
 
 def _end_to_end(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from wsgraph_encoders.config import DNGConfig
 from wsgraph_encoders.errors import EncoderError
@@ -20,7 +20,7 @@ class INR2JLSConfig:
 
     Attributes:
         encoder: the DNG-Encoder's configuration.
-        grid: rows and columns of the feature map, h_s and w_s; the image has four times as many pixels each way.
+        grid: rows and columns of the feature map, h_s and w_s; the image has four times as many each way.
         channels: the image's channels.
         spatial: width of a spatial vector.
         generator_hidden: width of the latent generator's hidden layer.
@@ -97,20 +97,18 @@ class INR2JLSConfig:
         Raises:
             EncoderError: there is no such variant.
         """
-        first = (VIEWS[0],)
-        match name:
-            case "views":
-                return replace(self, views=VIEWS)
-            case "plain":
-                return replace(self, views=first)
-            case "noise":
-                return replace(self, views=first, noise=0.01)
-            case "no_generator":
-                return replace(self, views=first, generator=False)
-            case "weights":
-                return replace(self, views=first, target="weights")
-            case "positions":
-                return replace(self, encoder=replace(self.encoder, position_embeddings=True))
-            case "activations":
-                return replace(self, encoder=replace(self.encoder, activation_embeddings=True))
-        raise EncoderError(f"there is no variant {name!r} of INR2JLS")
+        plain: dict[str, Any] = {"views": VIEWS[:1]}
+        changes: dict[str, dict[str, Any]] = {
+            "views": {"views": VIEWS},
+            "plain": plain,
+            "noise": {**plain, "noise": 0.01},
+            "no_generator": {**plain, "generator": False},
+            "weights": {**plain, "target": "weights"},
+            "positions": {"encoder": replace(self.encoder, position_embeddings=True)},
+            "activations": {"encoder": replace(self.encoder, activation_embeddings=True)},
+        }
+        if name not in changes:
+            raise EncoderError(
+                f"there is no variant {name!r} of INR2JLS, expected one of {', '.join(changes)}"
+            )
+        return replace(self, **changes[name])

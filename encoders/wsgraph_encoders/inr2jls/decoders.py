@@ -60,7 +60,7 @@ class MemoryDecoder(nn.Module):
 
 
 class SirenDecoder(nn.Module):
-    """Two MLPs, one to the weights and one to the biases of a SIREN, which is then rendered: INR-INR (Table 3).
+    """Two MLPs, to the weights and to the biases of a SIREN, which is then rendered: INR-INR (Table 3).
 
     Args:
         memory: width of the memory.

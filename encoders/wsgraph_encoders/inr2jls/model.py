@@ -87,9 +87,10 @@ class INR2JLS(nn.Module):
         return Decoded(memory, None if maps is None else maps.flatten(1, 2), images)
 
     def features(self, batch: Batch) -> Tensor:
-        """What a classifier reads: F_aug, ``[batch, views·d, h_s, w_s]``, or memories ``[batch, memory]`` of a
-        variant without latent generator. Nothing is decoded.
-        """  # noqa: D205  one sentence that is two lines long
+        """What a classifier reads: F_aug, ``[batch, views·d, h_s, w_s]``; nothing is decoded.
+
+        Variants without latent generator have memories instead, ``[batch, memory]``.
+        """
         memory, maps = self._encode(batch)
         return memory if maps is None else maps.flatten(1, 2)
 
@@ -124,7 +125,7 @@ def _siren_shapes(stream: EventStream) -> dict[str, tuple[int, ...]]:
     expected = {f"layers.{i}.{part}" for i in range(len(tensors) // 2) for part in ("weight", "bias")}
     if set(tensors) != expected:
         raise EncoderError(
-            f"the INR-INR variant makes SIRENs with tensors layers.0.weight, layers.0.bias, ...; the stream has "
+            f"the INR-INR variant makes SIRENs, tensors layers.0.weight, layers.0.bias, ...; the stream has "
             f"{', '.join(sorted(tensors)[:4])}",
             remedy="use networks of wsgraph_encoders.inrs.Siren, or another variant",
         )

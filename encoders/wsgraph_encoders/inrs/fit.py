@@ -82,7 +82,9 @@ def initial_sirens(sizes: list[int], seed: int, numbers: range) -> dict[str, Ten
     """
     names: dict[str, list[Tensor]] = {}
     for number in numbers:
-        generator = torch.Generator().manual_seed((seed << 32) + number)
+        generator = torch.Generator().manual_seed(
+            (seed * 2_654_435_761 + number) % (1 << 32)
+        )  # it reads 32 bits
         for layer, (before, after) in enumerate(pairwise(sizes)):
             omega = 1.0 if layer == 0 else OMEGA
             bound = 1 / before if layer == 0 else math.sqrt(6 / before) / omega
