@@ -101,14 +101,16 @@ def encoder(batch: Batch, config: DNGConfig, message: str, parameters: str) -> D
     return DNGEncoder(config)
 
 
-def seconds(functions: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Least wall time of each, run in turn."""
+def seconds(
+    functions: dict[str, Callable[[], object]], repeats: int, clock: Callable[[], float]
+) -> dict[str, float]:
+    """Least time of each by a clock, run in turn."""
     least = dict.fromkeys(functions, float("inf"))
     for _ in range(repeats):
         for name, function in functions.items():
-            start = time.perf_counter()
+            start = clock()
             function()
-            least[name] = min(least[name], time.perf_counter() - start)
+            least[name] = min(least[name], clock() - start)
     return least
 
 
@@ -125,7 +127,9 @@ def train_once(model: DNGEncoder, batch: Batch, optimiser: torch.optim.Optimizer
     optimiser.step()
 
 
-def compare(name: str, parameters: str, repeats: int, *, training: bool = False) -> dict[str, float | str]:
+def compare(
+    name: str, parameters: str, repeats: int, clock: Callable[[], float], *, training: bool = False
+) -> dict[str, float | str]:
     """Times of both message functions, and how far apart their embeddings are."""
     batch, config = CASES[name]()
     models = {m: encoder(batch, config, m, parameters) for m in ("reference", "spectral")}
@@ -138,7 +142,7 @@ def compare(name: str, parameters: str, repeats: int, *, training: bool = False)
             runs[message] = lambda m=model, o=optimiser: train_once(m, batch, o)
         else:
             runs[message] = lambda m=model: encode_once(m, batch)
-    times = seconds(runs, repeats)
+    times = seconds(runs, repeats, clock)
     label = f"{name} training step" if training else name
     ratio = times["reference"] / times["spectral"]
     return {"case": label, "parameters": parameters, **times, "ratio": ratio, "error": error}
@@ -179,7 +183,7 @@ def peak_elsewhere(name: str, message: str, parameters: str) -> dict[str, float]
     return found
 
 
-def scaling(largest: int, parameters: str) -> list[tuple[int, float]]:
+def scaling(largest: int, parameters: str, clock: Callable[[], float]) -> list[tuple[int, float]]:
     """Edges and seconds of MLPs n-n-n, up to ``largest`` edges, hidden 64."""
     points = []
     edges = 10_000
@@ -188,7 +192,7 @@ def scaling(largest: int, parameters: str) -> list[tuple[int, float]]:
         batch = copies(lambda width=width: chain(width, width, width), f"1x{width}", 1)
         model = encoder(batch, DNGConfig(), "spectral", parameters)
         run = {"spectral": lambda model=model, batch=batch: encode_once(model, batch)}
-        points.append((2 * width * width, seconds(run, 5 if edges < 10**7 else 2)["spectral"]))
+        points.append((2 * width * width, seconds(run, 5 if edges < 10**7 else 2, clock)["spectral"]))
         edges *= 2
     return points
 
@@ -221,6 +225,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Speed and memory of the encoders.")
     parser.add_argument("--threads", type=int, default=0, help="torch threads; 0 leaves torch's choice")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument(
+        "--cpu-time", action="store_true", help="processor time instead of wall time, for a busy machine"
+    )
+    parser.add_argument("--ratios-only", action="store_true", help="neither memory nor ResNet-18")
     parser.add_argument("--scaling", action="store_true", help="time 10^4 to 10^8 edges")
     parser.add_argument("--largest", type=int, default=10**8)
     parser.add_argument("--plot", metavar="FILE")
@@ -231,11 +239,15 @@ def main() -> None:
     if options.peak:
         print(json.dumps(peak(*options.peak)))
         return
-    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
+    clock = time.process_time if options.cpu_time else time.perf_counter
+    kind = "processor" if options.cpu_time else "wall"
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {kind} time")
     for parameters in PARAMETERS:
-        rows = [compare(name, parameters, options.repeats) for name in ("mlp", "sirens", "vit")]
-        rows.append(compare("mlp", parameters, options.repeats, training=True))
+        rows = [compare(name, parameters, options.repeats, clock) for name in ("mlp", "sirens", "vit")]
+        rows.append(compare("mlp", parameters, options.repeats, clock, training=True))
         report(rows)
+        if options.ratios_only:
+            continue
         memory = {
             message: peak_elsewhere("mlp", message, parameters) for message in ("reference", "spectral")
         }
@@ -249,7 +261,7 @@ def main() -> None:
             f"resnet18: {found['seconds']:.1f} s (60 allowed), {found['total']:.0f} MiB in all (2048 allowed)"
         )
     if options.scaling or options.plot:
-        points = scaling(options.largest, "per_step")
+        points = scaling(options.largest, "per_step", clock)
         for (edges, duration), (_, before) in zip(points[1:], points, strict=False):
             print(f"{edges:>12,} edges {duration:9.3f} s, {duration / before:.2f} times the half")
         if options.plot:

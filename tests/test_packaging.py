@@ -16,7 +16,18 @@ from wsgraph.cli.skeleton import write_skeleton
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "wsgraph-plugin-example"
-PUBLIC = ["CompileOptions", "EventStream", "WsgraphError", "__version__", "compile", "hookimpl", "load"]
+PUBLIC = [
+    "CompileOptions",
+    "EventStream",
+    "WsgraphError",
+    "__version__",
+    "compile",
+    "hookimpl",
+    "load",
+    "permute",
+    "symmetries",
+    "verify",
+]
 
 
 def python(*arguments, **variables):

@@ -157,3 +157,16 @@ def test_several_inputs_must_be_given():
 def test_shape_that_cannot_be_guessed():
     with pytest.raises(InputShapeError, match=r"cannot be guessed.*last try"):
         open_source(SimpleCNN(45))
+
+
+def test_speech_encoder_decoders_get_spectrograms_and_tokens():
+    from transformers import WhisperConfig, WhisperForConditionalGeneration
+
+    from wsgraph.frontends.input_guess import guess_inputs
+
+    sizes = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "vocab_size": 9, "num_mel_bins": 4}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "max_source_positions": 10}
+    tokens = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), 0)
+    config = WhisperConfig(**sizes, **heads, **tokens, encoder_ffn_dim=16, decoder_ffn_dim=16)
+    examples, _ = guess_inputs(WhisperForConditionalGeneration(config), "whisper")
+    assert [tuple(example.shape) for example in examples] == [(1, 4, 20), (1, 20), (1, 16)]

@@ -14,8 +14,22 @@ if TYPE_CHECKING:
     from wsgraph.events.stream import EventStream
     from wsgraph.lowering.hookspecs import hookimpl
     from wsgraph.options import CompileOptions
+    from wsgraph.symmetry.analysis import symmetries
+    from wsgraph.symmetry.permute import permute
+    from wsgraph.verification.verify import verify
 
-__all__ = ["CompileOptions", "EventStream", "WsgraphError", "__version__", "compile", "hookimpl", "load"]
+__all__ = [
+    "CompileOptions",
+    "EventStream",
+    "WsgraphError",
+    "__version__",
+    "compile",
+    "hookimpl",
+    "load",
+    "permute",
+    "symmetries",
+    "verify",
+]
 
 __version__ = "0.1.0"
 
@@ -26,6 +40,9 @@ _HOMES = {
     "compile": "wsgraph.compiler",
     "hookimpl": "wsgraph.lowering.hookspecs",
     "load": "wsgraph.events.file",
+    "permute": "wsgraph.symmetry.permute",
+    "symmetries": "wsgraph.symmetry.analysis",
+    "verify": "wsgraph.verification.verify",
 }
 
 

@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from wsgraph.frontends.opening import open_model
 from wsgraph.frontends.trace import trace_source
-from wsgraph.lowering.driver import Lowered, lower_graph, one_thread
+from wsgraph.lowering.driver import Lowered, lower_graph
 from wsgraph.lowering.finish import make_stream
 from wsgraph.lowering.plugins import load_registry
 from wsgraph.options import CompileOptions
 from wsgraph.rewrites.dce import remove_dead_code
 from wsgraph.rewrites.functionalize import functionalize
+from wsgraph.torch_mode import compiling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from os import PathLike
 
+    from onnx import ModelProto
     from torch import nn
     from torch.export import ExportedProgram
 
@@ -31,7 +33,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (functionalize, remove_dead_code)
 
 
 def compile(  # noqa: A001  the public name says what users expect, as re.compile does
-    source: nn.Module | ExportedProgram | str | PathLike[str],
+    source: nn.Module | ExportedProgram | ModelProto | str | PathLike[str],
     inputs: Any = None,
     arch: str | None = None,
     options: CompileOptions | None = None,
@@ -39,7 +41,7 @@ def compile(  # noqa: A001  the public name says what users expect, as re.compil
     """Compile a model to its dynamic neural graph (section 4).
 
     Args:
-        source: a module, an exported program, or the path of a model file.
+        source: a module, an exported program, an ONNX model, or the path of a model file.
         inputs: example inputs or shapes (``"1x3x224x224"``, several for several inputs); worked out
             where that is safe when left out.
         arch: the architecture of a bare state dict, ``torchvision.models:resnet18``.
@@ -52,22 +54,23 @@ def compile(  # noqa: A001  the public name says what users expect, as re.compil
         WsgraphError: the source cannot be read, traced or lowered; the message says where and what to do.
     """
     options, registry = options or CompileOptions(), load_registry()
-    opened = open_model(source, registry, inputs=inputs, arch=arch, allow=options.allow)
-    graph = rewrite(trace_source(opened), registry)
-    with one_thread():
+    with compiling():
+        opened = open_model(source, registry, inputs=inputs, arch=arch, allow=options.allow)
+        graph = rewrite(trace_source(opened), registry)
         return make_stream(lower(graph, registry, options), opened)
 
 
 def trace(
-    source: nn.Module | ExportedProgram | str | PathLike[str],
+    source: nn.Module | ExportedProgram | ModelProto | str | PathLike[str],
     inputs: Any = None,
     arch: str | None = None,
     options: CompileOptions | None = None,
 ) -> Graph:
     """The IR of a model after the rewrites; arguments and errors as for :func:`compile`."""
     options, registry = options or CompileOptions(), load_registry()
-    opened = open_model(source, registry, inputs=inputs, arch=arch, allow=options.allow)
-    return rewrite(trace_source(opened), registry)
+    with compiling():
+        opened = open_model(source, registry, inputs=inputs, arch=arch, allow=options.allow)
+        return rewrite(trace_source(opened), registry)
 
 
 def rewrite(graph: Graph, registry: Registry) -> Graph:

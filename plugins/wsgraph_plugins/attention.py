@@ -22,7 +22,7 @@ def lower_sdpa(op: Operation, graph: LoweringGraph) -> Activation:
     if op.argument("enable_gqa") and len(q.shape) > 3:
         k, v = _repeat_heads(k, q.shape[-3]), _repeat_heads(v, q.shape[-3])
     logits_shape = (*op.shape[:-1], k.shape[-2])
-    logits = graph.matmul(q, _transpose(k), logits_shape)
+    logits = graph.matmul(q, k.transposed, logits_shape)
     mask = op.state(op.argument("attn_mask"))
     if isinstance(mask, ParamValue) and mask.kind.value == "parameter":
         logits = graph.shift(logits, mask)
@@ -37,11 +37,6 @@ def _repeat_heads(x: Activation, heads: int) -> Activation:
     shape = (*x.shape[:-3], heads, *x.shape[-2:])
     axes = tuple(a.with_labels(a.labels.repeat_interleave(times, dim=-3)) for a in x.axes)
     return replace(x, shape=shape, axes=axes)
-
-
-def _transpose(x: Activation) -> Activation:
-    shape = (*x.shape[:-2], x.shape[-1], x.shape[-2])
-    return replace(x, shape=shape, axes=tuple(a.with_labels(a.labels.transpose(-1, -2)) for a in x.axes))
 
 
 @hookimpl

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import string
 from typing import TYPE_CHECKING, Any
 
 from wsgraph.errors import UnsupportedOperatorError
 from wsgraph.lowering.hookspecs import Register, hookimpl
+from wsgraph.lowering.letters import parse_equation
 from wsgraph.lowering.named import contract_named, mix_named
 from wsgraph.provenance.axes import Activation
 from wsgraph.provenance.params import ParamValue
@@ -45,28 +45,6 @@ def _single(op: Operation, graph: LoweringGraph, value: Any, names: str, out: st
         x = graph.reduce(x, lonely, shape, "sum")
     order = [kept.index(c) for c in out]
     return Activation(op.shape, tuple(a.with_labels(a.labels.permute(order)) for a in x.axes), x.via)
-
-
-def parse_equation(equation: str, ranks: list[int]) -> tuple[list[str], str]:
-    """Letters of each operand and of the result; an ellipsis becomes letters of its own.
-
-    Args:
-        equation: as torch.einsum takes it; without an arrow the result has the letters seen once, sorted.
-        ranks: number of dimensions of each operand.
-    """
-    left, arrow, right = equation.replace(" ", "").partition("->")
-    operands = left.split(",")
-    spare = [c for c in string.ascii_letters if c not in equation]
-    widths = [r - len(o.replace("...", "")) for o, r in zip(operands, ranks, strict=True)]
-    dots = "".join(spare[: max(widths, default=0)])
-    names = [
-        o.replace("...", dots[len(dots) - w :]) if "..." in o else o
-        for o, w in zip(operands, widths, strict=True)
-    ]
-    if not arrow:
-        once = sorted(c for c in set("".join(names)) if "".join(names).count(c) == 1 and c not in dots)
-        return names, dots + "".join(once)
-    return names, right.replace("...", dots)
 
 
 @hookimpl

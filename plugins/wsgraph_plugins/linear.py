@@ -25,16 +25,10 @@ def lower_linear(op: Operation, graph: LoweringGraph) -> Activation:
     weight = op.state(op.argument("weight"))
     if not isinstance(weight, ParamValue):
         x, w = op.activation("input"), op.activation("weight")
-        product = graph.matmul(x, _swap(w), op.shape)
+        product = graph.matmul(x, w.transposed, op.shape)
         bias = op.param("bias")
         return product if bias is None else graph.shift(product, bias)
     return graph.linear(op.activation("input"), weight, op.param("bias"))
-
-
-def _swap(x: Activation) -> Activation:
-    shape = (*x.shape[:-2], x.shape[-1], x.shape[-2])
-    axes = tuple(a.with_labels(a.labels.transpose(-1, -2)) for a in x.axes)
-    return Activation(shape, axes, x.via)
 
 
 def lower_addmm(op: Operation, graph: LoweringGraph) -> Activation:

@@ -11,6 +11,7 @@ from wsgraph.provenance.axes import Activation
 from wsgraph.provenance.follow import follow
 from wsgraph.provenance.moves import MOVEMENTS, SHAPE_FROM_SECOND, mover
 from wsgraph.provenance.params import Constant
+from wsgraph_plugins.lookup import pick
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,16 +21,25 @@ if TYPE_CHECKING:
     from wsgraph.lowering.operation import Operation
 
 
+_BY_POSITION = frozenset({"aten.index", "aten.index_select"})
+"""Movements whose second argument may be computed from the model's input."""
+
+
 def lower_movement(op: Operation, graph: LoweringGraph) -> tuple[Activation, ...]:
-    """Views, permutations, slices, rolls, padding, gathers."""
-    del graph
+    """Views, permutations, slices, rolls, padding, gathers.
+
+    Raises:
+        LoweringError: sizes or amounts depend on the model's input.
+    """
     first, *rest = op.tensors()
     x = op.state(first)
     if op.key in SHAPE_FROM_SECOND:
         rest = []
     if not isinstance(x, Activation) or any(isinstance(op.state(v), Activation) for v in rest):
+        if op.key in _BY_POSITION:
+            return (pick(op, graph),)
         raise LoweringError(
-            f"{op!r} picks elements by positions that depend on the model's input",
+            f"{op!r} moves elements by amounts that depend on the model's input",
             remedy="pass --unsupported opaque to make it a learned all-to-all block",
         )
 

@@ -75,6 +75,18 @@ def test_what_is_not_finite_is_compiled_and_flagged(run, model, tmp_path):
 
 
 @pytest.mark.usefixtures("model")
+def test_no_weights_never_reads_them(run, monkeypatch):
+    """They may be larger than the machine's memory."""
+
+    def read(_tensor):
+        raise AssertionError("a weight was read")
+
+    monkeypatch.setattr("wsgraph.events.stream.count_nonfinite", read)
+    code, _, error = run("compile", "net.pt", "--input", "1x2", "--no-weights")
+    assert (code, error) == (0, "")
+
+
+@pytest.mark.usefixtures("model")
 def test_no_weights_leaves_structure_only(run, tmp_path):
     code, out, _ = run("compile", "net.pt", "--input", "1x2", "--no-weights")
     assert code == 0

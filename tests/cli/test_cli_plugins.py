@@ -9,7 +9,9 @@ def test_list_shows_what_each_plugin_registers(run):
     code, out, err = run("plugins", "list", "--json")
     assert (code, err.splitlines()[0].split()) == (0, ["plugin", "distribution", "version", "registers"])
     plugins = {plugin["name"]: plugin for plugin in json.loads(out)["plugins"]}
-    assert plugins["wsgraph.cli.builtin"]["registers"]["commands"] == ["compile", "inspect", "plugins"]
+    assert plugins["wsgraph.cli.builtin"]["registers"]["commands"] == [
+        "compile", "inspect", "symmetries", "verify", "plugins",
+    ]  # fmt: skip
     assert "aten.linear" in plugins["wsgraph_plugins.linear"]["registers"]["lowerings"]
     assert all(plugin["builtin"] and plugin["enabled"] for plugin in plugins.values())
 

@@ -247,3 +247,30 @@ def test_transformer_decoder_layer(prove: Prove) -> None:
     stream = prove(nn.TransformerDecoderLayer(8, 2, 16, batch_first=True), ["1x5x8", "1x4x8"])
     assert stream.num_timestamps == 8
     assert len([n for n in nodes(stream) if " z " in n]) == 2
+
+
+@pytest.mark.parametrize("projected", [False, True], ids=["fused", "written out"])
+def test_learned_queries_have_heads(prove: Prove, projected: bool) -> None:
+    def forward(s: Net, x: Tensor) -> Any:
+        q, k, v = heads(s.q(s.t) if projected else s.t, 2), heads(s.k(x), 2), heads(s.v(x), 2)
+        return s.o(merge((q @ k.mT).softmax(-1) @ v) if projected else sdpa(q, k, v))
+
+    parts = {"q": nn.Linear(8, 8), "k": nn.Linear(6, 8), "v": nn.Linear(6, 8), "o": nn.Linear(8, 6)}
+    stream = prove(Net(forward, **parts, t=param(1, 3, 8)), "1x5x6")
+    assert sorted(n for _, role, n in roles(stream) if role in ("q", "k", "v")) == [8, 8, 8]
+    assert [n for _, role, n in roles(stream) if role == "position"] == [3]
+    assert [line.split()[3] for line in edges(stream) if line.endswith("query")] == ["grouped"]
+
+
+def test_logits_and_rotary_embeddings_leave_the_roles(prove: Prove) -> None:
+    def forward(s: Net, x: Tensor) -> Any:
+        q, k, v = (heads(m(x), 2) for m in (s.q, s.k, s.v))
+        q = q * 0.5 + torch.cat([-q[..., 2:], q[..., :2]], -1) * 0.5
+        a = s.a((q @ k.mT).permute(0, 2, 3, 1)).permute(0, 3, 1, 2).softmax(-1)
+        return s.o(merge(a @ v))
+
+    parts = {name: nn.Linear(6, 8) for name in "qkv"}
+    stream = prove(Net(forward, **parts, a=nn.Linear(2, 2), o=nn.Linear(8, 6)), "1x5x6")
+    assert [role for _, role, _ in roles(stream)] == [
+        "input", "hidden", "k", "v", "q", "logits", "logits", "z", "output"
+    ]  # fmt: skip

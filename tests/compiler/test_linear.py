@@ -1,6 +1,7 @@
 """Linear layers, MLPs (Eq. 3 exactly), tied and shared weights, matrix products with a parameter."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import nn
 
 import wsgraph
-from tests.compiler.nets import Net, edges, nodes, param
+from tests.compiler.nets import Net, edges, nodes, param, roles
 
 Prove = Callable[..., wsgraph.EventStream]
 
@@ -141,3 +142,17 @@ def test_low_rank_adapters_run_beside_their_layer(prove: Prove) -> None:
     stream = prove(Net(lambda s, x: s.w(x) + s.b(s.a(x)), **parts), "1x4")
     assert edges(stream)[-1] == "n1 -> n3 one_to_one 5x1 learned residual"
     assert stream.num_timestamps == 2
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda s, x: torch.matmul(s.w, x),
+        lambda s, x: torch.einsum("oc,bcl->bol", s.w, x),
+        lambda s, x: torch.einsum("bcl,oc->bol", x, s.w),
+    ],
+    ids=["matmul", "einsum", "einsum, parameter second"],
+)
+def test_a_parameter_on_the_left_contracts_the_channels(prove: Prove, forward: Any) -> None:
+    stream = prove(Net(forward, w=param(4, 3)), "1x3x5")
+    assert roles(stream) == [(0, "input", 3), (1, "output", 4)]

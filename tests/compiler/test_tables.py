@@ -119,5 +119,6 @@ def test_spatial_gating_unit(prove: Prove) -> None:
 
 
 def test_positions_mixed_by_an_einsum(prove: Prove) -> None:
-    model = Net(lambda s, x: s.o(torch.einsum("bnd,nm->bmd", x, s.w)), w=param(5, 4), o=nn.Linear(3, 2))
-    assert "n1 -> n2 dense 4x5x1 w" in edges(prove(model, "1x5x3"))
+    parts = {"i": nn.Linear(3, 3), "w": param(5, 4), "o": nn.Linear(3, 2)}
+    model = Net(lambda s, x: s.o(torch.einsum("bnd,nm->bmd", s.i(x), s.w)), **parts)
+    assert "n2 -> n3 dense 4x5x1 w" in edges(prove(model, "1x5x3"))

@@ -1,5 +1,6 @@
 """An operator that nobody lowers: an error that names it, or an opaque block that the ledger shows."""
 
+import textwrap
 from typing import Any
 
 import pytest
@@ -8,7 +9,9 @@ from torch import Tensor, nn
 
 import wsgraph
 from wsgraph.errors import UnsupportedOperatorError
-from wsgraph.testing import assert_ledger
+from wsgraph.lowering.plugins import BUILTIN_PLUGINS, load_plugins
+from wsgraph.lowering.registry import Registry
+from wsgraph.testing import assert_ledger, assert_wiring
 
 
 @torch.library.custom_op("wsgraph_unknown::layer", mutates_args=())
@@ -63,3 +66,39 @@ def test_a_built_in_operator_without_a_lowering() -> None:
 
     with pytest.raises(UnsupportedOperatorError, match=r"aten\.linalg_cross"):
         wsgraph.compile(Cross(), "1x3")
+
+
+def register_shown_plugin(registry: Registry, remedy: str) -> None:
+    """Run the plugin that an error shows, as its reader would."""
+    module: dict[str, Any] = {}
+    exec(textwrap.dedent(remedy.partition(":\n\n")[2]), module)
+    module["wsgraph_register_lowerings"](lambda key, lower: registry.lowerings.add(key, lower, "shown"))
+
+
+def test_the_plugin_that_the_error_shows_works() -> None:
+    registry = load_plugins(BUILTIN_PLUGINS).registry()
+    with pytest.raises(UnsupportedOperatorError) as caught:
+        wsgraph.compile(model(), "1x3")
+    register_shown_plugin(registry, caught.value.remedy)
+    assert_wiring(model(), "1x3", registry=registry)
+
+
+def test_the_plugin_shown_for_an_operator_without_parameters_works() -> None:
+    @torch.library.custom_op("wsgraph_unknown::mix", mutates_args=())
+    def mix(x: Tensor) -> Tensor:
+        return x.cumsum(-1).flip(-1)
+
+    @mix.register_fake
+    def _(x: Tensor) -> Tensor:
+        return torch.empty_like(x)
+
+    class Mix(nn.Module):
+        def forward(self, x: Tensor) -> Any:
+            return mix(x)
+
+    network = nn.Sequential(nn.Linear(3, 5), Mix(), nn.Linear(5, 2))
+    registry = load_plugins(BUILTIN_PLUGINS).registry()
+    with pytest.raises(UnsupportedOperatorError, match="between neurons") as caught:
+        wsgraph.compile(network, "1x3")
+    register_shown_plugin(registry, caught.value.remedy)
+    assert_wiring(network, "1x3", registry=registry)

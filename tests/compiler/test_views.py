@@ -118,3 +118,8 @@ def test_pixel_shuffle_sums_the_neurons_that_become_pixels(prove: Prove) -> None
     stream = prove(nn.Sequential(*layers), "1x3x4x4")
     assert nodes(stream)[2] == "n2 t1 sum 2"
     assert edges(stream)[3] == "n3 -> n4 dense 2x4x4 4.weight"
+
+
+def test_channels_that_a_shuffle_spread_over_positions_are_sources_once(prove: Prove) -> None:
+    stream = prove(nn.Sequential(nn.Conv2d(3, 8, 1), nn.PixelShuffle(2), nn.Conv2d(2, 4, 1)), "1x3x4x4")
+    assert "n1 -> n2 grouped 2x1x4x1 learned reduce" in edges(stream)

@@ -89,7 +89,7 @@ def _write_stream(
     with out.working(f"compiling {model}"):
         stream = wsgraph.compile(model, **arguments)
         stream.save(target.path, weights=weights)
-    report = describe(stream)
+    report = describe(stream, read_weights=weights)  # they may be larger than the machine's memory
     print_report(stream, report, out)
     out.line(f"written to {target.path}" + ("" if weights else f", without weights: they stay in {model}"))
     out.result({"model": model, "written": str(target.path), **report})

@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 __all__ = ["describe", "print_report"]
 
 
-def describe(stream: EventStream) -> dict[str, Any]:
-    """Everything the report says, as plain data for JSON."""
+def describe(stream: EventStream, *, read_weights: bool = True) -> dict[str, Any]:
+    """Everything the report says, as plain data for JSON.
+
+    Args:
+        stream: the stream.
+        read_weights: False leaves the weights alone, of which nothing is then known to be finite.
+    """
     meta = stream.structure.meta
     return {
         "origin": meta.get("origin", ""),
@@ -29,7 +34,7 @@ def describe(stream: EventStream) -> dict[str, Any]:
         "edges": stream.num_edges,
         "timeline": [step.to_dict() for step in timeline(stream)],
         "ledger": stream.ledger().to_dict(),
-        "nonfinite": stream.nonfinite() if stream.weights is not None else {},
+        "nonfinite": stream.nonfinite() if read_weights and stream.weights is not None else {},
     }
 
 

@@ -118,7 +118,8 @@ def _collect_readers(structure: Structure) -> dict[str, _Readers]:
 
     def record(view: ParamView, *, opaque: bool) -> None:
         if view.name in structure.derived:
-            for source in structure.derived[view.name].sources:
+            stored = (s for s in structure.derived[view.name].sources if s not in structure.indices)
+            for source in stored:
                 readers[structure.storage_name(source)].derived = True
             return
         entry = readers[structure.storage_name(view.name)]

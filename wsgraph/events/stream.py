@@ -162,7 +162,11 @@ class EventStream:
         if derived is None:
             return stored_tensor(self.structure, self._bound(), name)
         if name not in self._derived:
-            sources = {source: self._tensor(source) for source in derived.sources}
+            constants = self.structure.indices
+            sources = {
+                source: constants[source] if source in constants else self._tensor(source)
+                for source in derived.sources
+            }
             self._derived[name] = evaluate(derived, sources)
         return self._derived[name]
 

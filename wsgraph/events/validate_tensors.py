@@ -54,6 +54,9 @@ class TensorChecks:
                 raise StructureError(f"derived tensor {name!r}: its name {derived.name!r} is taken or wrong")
             check_sizes(derived.shape, f"derived tensor {name!r}")
             for source in derived.sources:
+                if source.startswith(RESERVED):
+                    self.check_index(source, None, None, f"derived tensor {name!r}, source")
+                    continue
                 self._known(source, f"derived tensor {name!r}, source")
 
     def _check_tie(self, spec: TensorSpec, where: str) -> None:

@@ -15,6 +15,7 @@ __all__ = ["transformers_inputs"]
 _TOKENS = 16
 _SAMPLES = 16000
 """One second of sound at the usual 16 kHz."""
+_FRAMES = 128
 
 
 def transformers_inputs(module: nn.Module) -> tuple[tuple[Tensor, ...], str] | None:
@@ -31,11 +32,12 @@ def transformers_inputs(module: nn.Module) -> tuple[tuple[Tensor, ...], str] | N
     if first is None:
         return None
     inputs = [first]
-    if getattr(config, "is_encoder_decoder", False) and main == "input_ids":
+    if getattr(config, "is_encoder_decoder", False):
         names = list(inspect.signature(module.forward).parameters)
         between = names[1 : names.index("decoder_input_ids") + 1] if "decoder_input_ids" in names else []
-        # Mask and decoder tokens have the shape of the encoder's tokens; ones are valid for both.
-        inputs += [torch.ones(1, _TOKENS, dtype=torch.int64) for _ in between]
+        # Ones are valid for masks and tokens; a mask is as long as what it masks.
+        lengths = (_TOKENS if name == "decoder_input_ids" else first.shape[-1] for name in between)
+        inputs += [torch.ones(1, length, dtype=torch.int64) for length in lengths]
     shapes = ", ".join("x".join(map(str, tensor.shape)) for tensor in inputs)
     return tuple(inputs), f"input assumed to be {shapes} ({main} of the {config.model_type} configuration)"
 
@@ -46,6 +48,10 @@ def _main_input(name: str, config: Any, dtype: torch.dtype) -> Tensor | None:
         return torch.zeros(1, _TOKENS, dtype=torch.int64)
     if name == "input_values":
         return torch.zeros(1, _SAMPLES, dtype=dtype)
+    if name == "input_features" and hasattr(config, "num_mel_bins"):
+        # Speech encoders halve the number of frames before their positions.
+        frames = 2 * int(getattr(config, "max_source_positions", _FRAMES // 2))
+        return torch.zeros(1, config.num_mel_bins, frames, dtype=dtype)
     size = getattr(config, "image_size", None)
     if name != "pixel_values" or size is None:
         return None

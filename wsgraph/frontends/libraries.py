@@ -4,33 +4,56 @@ from __future__ import annotations
 
 import importlib
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
-__all__ = ["import_library"]
+__all__ = ["import_library", "with_box_operators"]
+
+Loaded = TypeVar("Loaded")
 
 
 def import_library(name: str) -> ModuleType:
     """Import a module of a model library.
+
+    Raises:
+        ImportError: if it is not installed, or cannot be imported.
+    """
+    return with_box_operators(lambda: importlib.import_module(name))
+
+
+def with_box_operators(load: Callable[[], Loaded]) -> Loaded:
+    """Do something that imports, now or lazily, a library of models.
 
     Wheels of torchvision are built for CUDA. Beside a CPU torch their compiled operators are missing, and
     torchvision, like all that import it, fails over the two that it refers to while it is imported. They
     are defined then, without an implementation: they select boxes for detectors, after the network.
 
     Raises:
-        ImportError: if it is not installed, or cannot be imported.
+        ImportError: if a library cannot be imported.
     """
     try:
-        return importlib.import_module(name)
-    except RuntimeError as error:
-        if "torchvision::" not in str(error):
-            raise ImportError(f"importing {name} failed: {error}") from error
+        return load()
+    except (ImportError, RuntimeError) as error:
+        if not _lacks_box_operators(error):
+            if isinstance(error, ImportError):
+                raise
+            raise ImportError(f"importing a library failed: {error}") from error
     _define_box_operators()
-    return importlib.import_module(name)
+    return load()
+
+
+def _lacks_box_operators(error: BaseException | None) -> bool:
+    """Whether that is why an import failed; transformers wraps the reason in an error of its own."""
+    while error is not None:
+        if "torchvision::" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 @cache  # the definitions live as long as the object

@@ -24,6 +24,8 @@ from wsgraph.frontends.unpickle import load_pickle
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from wsgraph.ir.graph import Graph
+
 __all__ = ["ModelSource", "Source", "open_source"]
 
 ModelSource: TypeAlias = nn.Module | ExportedProgram | str | os.PathLike[str]
@@ -35,13 +37,14 @@ class Source:
     """A model ready to be traced, with its weights.
 
     Attributes:
-        module: the module; None when ``program`` is given.
-        program: an exported program, which needs no tracing; None when ``module`` is given.
+        module: the module; None when ``program`` or ``graph`` is given.
+        program: an exported program, which needs no tracing; else None.
         tensors: parameters and buffers under the names that the module or program uses, memory-mapped
             where the format allows.
         inputs: example inputs of batch size 1; empty when ``program`` is given.
         notes: what was assumed, one sentence each.
         origin: the file's name, or ``<module ResNet>``.
+        graph: the IR, from a frontend that makes it without torch's tracers (ONNX); else None.
     """
 
     module: nn.Module | None
@@ -50,6 +53,7 @@ class Source:
     inputs: tuple[Tensor, ...]
     notes: tuple[str, ...]
     origin: str
+    graph: Graph | None = None
 
 
 def open_source(
@@ -133,8 +137,8 @@ def _read_program(path: Path, _allow: Sequence[str]) -> _Read:
 
 def _refuse_onnx(path: Path, _allow: Sequence[str]) -> _Read:
     raise SourceError(
-        f"{path.name} is an ONNX model, which this version does not read",
-        remedy="pass the PyTorch model, its checkpoint, or a torch.export program (.pt2)",
+        f"{path.name} is an ONNX model, which its own frontend reads, and that is not asked here",
+        remedy="call wsgraph.compile, and do not switch the plugin wsgraph.frontends.onnx.plugin off",
     )
 
 

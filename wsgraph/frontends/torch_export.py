@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.export.graph_signature import InputKind
 
 from wsgraph.frontends.convert import convert_body
+from wsgraph.frontends.meta import without_meta
 from wsgraph.frontends.quiet import quiet_torch
 from wsgraph.ir.graph import Graph, Value, ValueKind
 
@@ -58,8 +60,11 @@ def export_module(module: nn.Module, inputs: tuple[Tensor, ...]) -> ExportedProg
     Raises:
         Exception: whatever torch.export raises; the caller words it.
     """
-    with tracing_mode(module), quiet_torch():
-        return torch.export.export(module, inputs, strict=False)
+    with tracing_mode(module), quiet_torch(), warnings.catch_warnings():
+        # Recurrent layers keep a list of their weights, which torch takes for new attributes.
+        warnings.filterwarnings("ignore", "The tensor attribute", UserWarning)
+        with without_meta(module, inputs) as examples:
+            return torch.export.export(module, examples, strict=False)
 
 
 def graph_from_program(program: ExportedProgram, module: nn.Module | None = None) -> Graph:
@@ -105,9 +110,11 @@ def _declare_tensors(graph: Graph, program: ExportedProgram) -> dict[str, Value]
             tensors[name] = program.constants[name]
     for name, tensor in tensors.items():
         kind = ValueKind.PARAMETER
-        if name in buffers or (name not in parameters and not isinstance(tensor, nn.Parameter)):
+        if name in signature.non_persistent_buffers:
+            kind = ValueKind.CONSTANT  # the state dict does not have it
+        elif name in buffers or (name not in parameters and not isinstance(tensor, nn.Parameter)):
             kind = ValueKind.BUFFER
-        data = _real(tensor) if kind is ValueKind.BUFFER else None
+        data = None if kind is ValueKind.PARAMETER else _real(tensor)
         graph.tensors[name] = _tensor(name, tensor, kind, data)
     return graph.tensors
 

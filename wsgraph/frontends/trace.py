@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from torch import Tensor, fx, nn
 
 from wsgraph.frontends.quiet import first_line
+from wsgraph.frontends.selection import selecting_everything
+from wsgraph.frontends.symbolic import is_data_dependent
 from wsgraph.frontends.torch_export import export_module, graph_from_program, tracing_mode
 from wsgraph.frontends.trace_errors import worded
 
@@ -28,6 +30,8 @@ def trace_source(source: Source) -> Graph:
         InputShapeError: the input does not fit the model.
         FrontendError: neither frontend can trace the model.
     """
+    if source.graph is not None:
+        return source.graph
     if source.program is not None:
         graph = graph_from_program(source.program, None)
         graph.notes.append("frontend: the exported program as it was given")
@@ -37,9 +41,25 @@ def trace_source(source: Source) -> Graph:
     try:
         program = export_module(module, source.inputs)
     except Exception as error:  # noqa: BLE001  torch.export raises errors of every kind; the fallback decides
-        return _fallback(source, module, error)
+        return _selecting(source, module, error) or _fallback(source, module, error)
     graph = graph_from_program(program, module)
     graph.notes.append("frontend: torch.export")
+    return graph
+
+
+def _selecting(source: Source, module: nn.Module, error: Exception) -> Graph | None:
+    """Trace as if every selection by value kept everything; None where that is not the reason."""
+    if not is_data_dependent(error):
+        return None
+    try:
+        with selecting_everything():
+            program = export_module(module, source.inputs)
+    except Exception:  # noqa: BLE001  the first reason is the one to report
+        return None
+    graph = graph_from_program(program, module)
+    graph.notes.append(
+        "frontend: torch.export, with selections by value (thresholds, nms) that keep everything"
+    )
     return graph
 
 

@@ -14,8 +14,17 @@ import torch
 from torch import Tensor
 
 from wsgraph.events.blocks import Learned
+from wsgraph.lowering.logits import combine_logits
 from wsgraph.lowering.sources import force
-from wsgraph.provenance.axes import Activation, Attention, Axis, broadcast, distinct_rows, restrict
+from wsgraph.provenance.axes import (
+    Activation,
+    Attention,
+    Axis,
+    broadcast,
+    distinct_rows,
+    restrict,
+    unite_sites,
+)
 
 if TYPE_CHECKING:
     from wsgraph.lowering.builder import GraphBuilder, Nodes
@@ -34,10 +43,13 @@ def combine(graph: GraphBuilder, left: Activation, right: Activation, kind: str)
     """
     if _same_nodes(left, right):
         return replace(
-            left, axes=(*_unite_sites(left, right), *left.nodes), fresh=None, via=_merge_via(left, right)
+            left, axes=(*unite_sites(left, right), *left.nodes), fresh=None, via=_merge_via(left, right)
         )
+    joined = combine_logits(graph, left, right, kind)
+    if joined is not None:
+        return joined
     left, right = _force_where_needed(graph, left, right)
-    axes: list[Axis] = list(_unite_sites(left, right))
+    axes: list[Axis] = list(unite_sites(left, right))
     rest = [a for a in right.axes if not a.is_sites]
     fresh: Nodes | None = None
     for axis in (a for a in left.axes if not a.is_sites):
@@ -80,15 +92,6 @@ def _same_nodes(left: Activation, right: Activation) -> bool:
     if len(a) != len(b) or left.pending or right.pending:
         return False
     return all(any(same_labels(x.labels, y.labels) for y in b) for x in a)
-
-
-def _unite_sites(left: Activation, right: Activation) -> tuple[Axis, ...]:
-    """Positions of both operands; a dimension whose positions are known already keeps the first's."""
-    axes = list(left.sites)
-    for axis in right.sites:
-        if not set(axis.dims) <= {d for a in axes for d in a.dims}:
-            axes.append(axis)
-    return tuple(axes)
 
 
 def _merge_via(left: Activation, right: Activation) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["Assembled", "assemble"]
 
 INDEX_PREFIX = "view."
+CONSTANT_PREFIX = "__wsgraph__.constant."
+"""Apart from every name that a model's tensor may have: a recipe names both."""
 
 
 @dataclass(eq=False, slots=True)
@@ -80,7 +82,7 @@ class _Assembler:
 
     def node(self, block: Nodes, number: int) -> NodeBlock:
         zero = self.lowered.origins.is_zero
-        features = {name: self.view(view) for name, view in block.features.items() if not zero(view)}
+        features = {name: self.view(view) for name, view in sorted(block.features.items()) if not zero(view)}
         return NodeBlock(number, block.size, block.t, features, _attrs(block.attrs))
 
     def edge(self, e: Edges, number: int, dst: int, place: Tensor) -> EdgeBlock:
@@ -104,12 +106,22 @@ class _Assembler:
         p = self.lowered.origins.resolve(p)
         name = self.lowered.graph.ties.get(p.name, p.name)
         if p.name in self.lowered.deriver.values and p.name not in self.derived:
-            self.derived[p.name] = self.lowered.deriver.recipe(p.name, self.lowered.graph)
+            self.derived[p.name] = self.lowered.deriver.recipe(p.name, self.lowered.graph, self.keep)
         if p.view is not None:
             strides = tuple(0 if n == 1 else s for n, s in zip(p.shape, p.view.stride(), strict=True))
             return ParamView(name, p.shape, strides, int(p.view.storage_offset()))
         assert p.index is not None
         return ParamView(name, p.shape, None, 0, self.index(p.index))
+
+    def keep(self, tensor: Tensor) -> str:
+        """Store a recipe's constant."""
+        for name, known in self.indices.items():
+            alike = name.startswith(CONSTANT_PREFIX) and known.dtype == tensor.dtype
+            if alike and torch.equal(known, tensor):
+                return name
+        name = f"{CONSTANT_PREFIX}{len(self.indices)}"
+        self.indices[name] = tensor.contiguous()
+        return name
 
     def index(self, tensor: Tensor) -> str:
         name = f"{INDEX_PREFIX}{len(self.indices)}"

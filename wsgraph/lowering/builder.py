@@ -16,6 +16,7 @@ from torch import Tensor
 
 from wsgraph.errors import LoweringError
 from wsgraph.events.blocks import AttrValue, Learned, Pattern
+from wsgraph.lowering.pairs import all_to_all
 from wsgraph.provenance.params import ParamValue
 
 if TYPE_CHECKING:
@@ -85,6 +86,10 @@ class GraphBuilder:
         op: the operator being lowered; blocks take their scope from it.
         now: latest timestamp of all neurons that go into it. A value with two node axes (MLP-Mixer's tokens
             and channels) is there when both are.
+        meetings: pairs of neurons ``[n], [n]`` that a product of activations brings together one by one: a
+            query's with its key's, a value's with its result's. Edges say only that their heads meet.
+        recurrences: (result, state) node numbers ``[n]``: a step's result, and the nodes that stand for it in
+            the next step.
     """
 
     def __init__(self, options: CompileOptions) -> None:
@@ -94,6 +99,8 @@ class GraphBuilder:
         self.op: Op | None = None
         self.now = 0
         self.roles: list[tuple[str, Tensor]] = []
+        self.meetings: list[tuple[Tensor, Tensor]] = []
+        self.recurrences: list[tuple[Tensor, Tensor]] = []
         self.keep_alive: list[object] = []
         self.position_blocks: dict[tuple[object, ...], Nodes] = {}
         self._bases: list[int] = []
@@ -224,7 +231,8 @@ class GraphBuilder:
         """+E: all to all inside each group, one learned vector for all of them.
 
         Args:
-            table: global node numbers ``[groups, n_src / groups]``; -1 stands for the constant node.
+            table: global node numbers ``[groups, n]``, a row a group, where repeats do not count; -1 stands
+                for the constant node.
             dst: destination block, ``groups`` consecutive parts of equal size.
             tag: the learned vector's name.
             ticks: as in :meth:`add_edge_block`, as are the others.
@@ -234,16 +242,16 @@ class GraphBuilder:
         """
         if bool((table < 0).any()):
             table = torch.where(table < 0, self.constant_node(), table)
-        groups, width = table.shape
-        pattern = Pattern.DENSE if groups == 1 else Pattern.GROUPED
-        shape: tuple[int, ...] = (groups, dst.size // groups, width, 1)
+        src, shape, coo = all_to_all(table, dst.size)
+        regular = Pattern.DENSE if len(table) == 1 else Pattern.GROUPED
         self.add_edge_block(
-            table.reshape(-1),
+            src,
             dst,
             Learned(tag),
-            pattern,
-            shape[1:] if groups == 1 else shape,
+            regular if coo is None else Pattern.INDEXED,
+            shape,
             ticks=ticks,
+            coo=coo,
             timed=timed,
             via=via,
             opaque=opaque,

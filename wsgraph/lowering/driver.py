@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -21,16 +20,16 @@ from wsgraph.lowering.origins import Origins
 from wsgraph.lowering.sources import force
 from wsgraph.lowering.unsupported import unsupported
 from wsgraph.provenance.axes import Activation, Axis
-from wsgraph.provenance.moves import IDENTITIES, MOVEMENTS, mover
+from wsgraph.provenance.moves import IDENTITIES, MOVEMENTS, SHAPE_FROM_SECOND, mover
 from wsgraph.provenance.params import Constant, ParamValue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from wsgraph.lowering.registry import Registry
     from wsgraph.options import CompileOptions
 
-__all__ = ["Lowered", "lower_graph", "one_thread"]
+__all__ = ["Lowered", "lower_graph"]
 
 _TABLES = frozenset({"aten.embedding", "aten.embedding_bag"})
 """Layers whatever goes in: a position table is looked up by constants."""
@@ -57,21 +56,6 @@ class Lowered:
     origins: Origins = field(default_factory=Origins)
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Run torch on one thread for a while.
-
-    Label tensors are small: waking a second thread for each of thousands of operators costs more than it
-    gives, ten times as much on a busy machine.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 def lower_graph(graph: Graph, registry: Registry, options: CompileOptions) -> Lowered:
     """Lower every operator.
 
@@ -81,6 +65,7 @@ def lower_graph(graph: Graph, registry: Registry, options: CompileOptions) -> Lo
     """
     lowered = Lowered(graph, LoweringGraph(options))
     constants = ConstantPool(graph)
+    lowered.deriver.constants = constants.get
     counts = _use_counts(graph)
     for value in graph.inputs:
         lowered.states[value] = input_state(lowered.builder, graph, value)
@@ -140,6 +125,8 @@ def _is_parameter(state: State) -> bool:
 
 def _lower_op(lowered: Lowered, op: Op, registry: Registry, constants: ConstantPool) -> list[State]:
     states = [lowered.states[v] for v in op.inputs()]
+    if op.key in SHAPE_FROM_SECOND:
+        states = states[:1]
     if not any(isinstance(s, Activation) for s in states):
         if not any(_is_parameter(s) for s in states):
             return _move_buffer(op, states, constants) or [Constant(v) for v in op.outputs]

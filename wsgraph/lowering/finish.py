@@ -14,6 +14,7 @@ from wsgraph.ir.graph import Graph, Value, ValueKind
 from wsgraph.ir.printer import type_text
 from wsgraph.lowering.assemble import INDEX_PREFIX, assemble
 from wsgraph.lowering.derive import DERIVED_PREFIX
+from wsgraph.lowering.interchange import gather_notes
 
 if TYPE_CHECKING:
     from wsgraph.events.blocks import AttrValue
@@ -46,7 +47,7 @@ def make_stream(lowered: Lowered, source: Source) -> EventStream:
         tensors=tensors,
         indices=assembled.indices,
         derived=assembled.derived,
-        meta=_meta(graph, source),
+        meta={**_meta(graph, source), "symmetry": gather_notes(lowered).lines(assembled)},
     )
     weights = {name: tensor.detach() for name, tensor in source.tensors.items()}
     stream = EventStream(structure, None if _on_meta(weights) else weights)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from wsgraph.lowering.letters import parse_equation
 from wsgraph.provenance.axes import Activation, Axis, Space, arange_along, varying_dims
 from wsgraph.provenance.moves import IDENTITIES, MOVEMENTS, mover
 
@@ -88,6 +89,14 @@ def _of_product(op: Op, value: Value) -> set[int]:
     return {len(value.shape) - (1 if on_the_left else 2)}
 
 
+def _by_letters(op: Op, value: Value) -> set[int]:
+    """An einsum contracts the letters that its result has no more."""
+    equation, operands = op.args[0], op.inputs()
+    names, out = parse_equation(equation, [len(v.shape) for v in operands])
+    own = names[operands.index(value)]
+    return {d for d, letter in enumerate(own) if letter not in out}
+
+
 def _before_spatial(spatial: int) -> Callable[[Op, Value], set[int]]:
     return lambda _op, value: {len(value.shape) - spatial - 1}
 
@@ -104,11 +113,16 @@ _CONTRACTED: dict[str, Callable[[Op, Value], set[int]]] = {
     "aten.mm": _of_product,
     "aten.bmm": _of_product,
     "aten.addmm": _last,
+    "aten.einsum": _by_letters,
     "aten.layer_norm": _last,
     "aten.rms_norm": _last,
     "aten.batch_norm": _second,
     "aten.group_norm": _second,
     "aten.instance_norm": _second,
-    "aten.gru": _last,
-    "aten.lstm": _last,
+    **{
+        f"aten.{cell}{form}": _last
+        for cell in ("rnn_tanh", "rnn_relu", "lstm", "gru")
+        for form in ("", "_cell")
+    },
+    "aten.bilinear": _last,
 }

@@ -8,6 +8,7 @@ the same path, and no pattern of operators is matched.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,10 @@ from wsgraph.provenance.axes import (
     Axis,
     broadcast,
     broadcast_shape,
-    distinct_in_rows,
     distinct_rows,
     restrict,
 )
+from wsgraph.provenance.groups import gather_groups, quotient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,19 +84,18 @@ def mix(
     dims = tuple(range(rank - contracted, rank))
     kept_dims = [d for d in range(rank) if d not in dims]
     sorted_axes = _sort(left, right, dims)
+    _note_meetings(graph, sorted_axes)
     via = tuple(dict.fromkeys((*left.via, *right.via)))
     sites = _shrink(sorted_axes.sites, kept_dims, shape)
     if not sorted_axes.consumed and not sorted_axes.logits:
         return Activation(shape, (*_shrink(sorted_axes.kept, kept_dims, shape), *sites), via=via)
-    quotients = [restrict(a.labels, kept_dims) for _, a in sorted_axes.consumed]
-    quotients += [restrict(a.labels, kept_dims) for a in sorted_axes.logits]
-    live = sorted(
-        {d for a in sorted_axes.logits for d in a.dims if d in kept_dims}
-        | {d for _, a in sorted_axes.consumed for d in a.dims if d in kept_dims}
-    )
-    small = broadcast([restrict(q, live) for q in quotients])
-    group, first = distinct_rows(small)
-    attention = _attention(sorted_axes, group, first, dims, live)
+    meeting = [a for _, a in sorted_axes.consumed] + sorted_axes.logits
+    live = sorted({d for a in meeting for d in a.dims if d in kept_dims})
+    tables = [_table(a, dims, live, left.shape) for a in meeting]
+    index = [n if d in live else 1 for d, n in enumerate(left.shape)]
+    group, _ = distinct_rows([quotient(table) for table in tables])
+    attention = _attention(sorted_axes, group, tables)
+    group = group.view(index)
     if not sorted_axes.kept:
         labels = group.expand([*left.shape[: rank - contracted]] + [1] * contracted).reshape(shape)
         return Activation(shape, (Axis(labels, attention=attention, pending=True), *sites), via=via)
@@ -106,13 +106,14 @@ def _sort(left: Activation, right: Activation, dims: tuple[int, ...]) -> _Sorted
     out = _Sorted([], [], [], [])
     for tag, operand in (("query", left), ("key", right)):
         singles = not any(set(a.dims) & set(dims) for a in operand.nodes)
+        told = {d for s in out.sites for d in s.dims}
         for axis in operand.axes:
             along = bool(set(axis.dims) & set(dims))
             if axis.attention is not None:
                 out.logits.append(axis)
             elif axis.is_sites:
                 # Summed positions are gone; what the other operand already tracks need not be told twice.
-                if not along and not set(axis.dims) <= {d for s in out.sites for d in s.dims}:
+                if not along and not set(axis.dims) <= told:
                     out.sites.append(axis)
             elif along or (singles and not axis.dims and _single_contraction(left, dims)):
                 out.consumed.append((tag, axis))
@@ -121,34 +122,49 @@ def _sort(left: Activation, right: Activation, dims: tuple[int, ...]) -> _Sorted
     return out
 
 
+def _note_meetings(graph: GraphBuilder, axes: _Sorted) -> None:
+    """Which neuron of one operand each neuron of the other is multiplied with, for the symmetries."""
+    for tag, left in axes.consumed:
+        for other, right in axes.consumed:
+            if (tag, other) == ("query", "key"):
+                live = sorted({*left.dims, *right.dims})
+                pairs = broadcast([restrict(a.labels, live) for a in (left, right)])
+                _, first = distinct_rows(pairs)
+                graph.meetings.append((pairs[0].reshape(-1)[first], pairs[1].reshape(-1)[first]))
+
+
 def _single_contraction(left: Activation, dims: tuple[int, ...]) -> bool:
     """A contraction over one position, such as single-channel queries with single-channel keys."""
     return all(left.shape[d] == 1 for d in dims)
 
 
-def _attention(
-    axes: _Sorted, group: Tensor, first: Tensor, dims: tuple[int, ...], live: list[int]
-) -> Attention:
-    """Who takes part, a row a group."""
+def _table(axis: Axis, dims: tuple[int, ...], live: list[int], joint: tuple[int, ...]) -> Tensor:
+    """The neurons of one axis that each kept position meets, ``[n_positions, n]``."""
+    along = [d for d in dims if d in axis.dims]
+    size = [n if d in live or d in along else 1 for d, n in enumerate(joint)]
+    labels = restrict(axis.labels, (*along, *live)).expand(size)
+    rest = [d for d in range(labels.dim()) if d not in along]
+    return labels.permute(*rest, *along).reshape(math.prod(joint[d] for d in live), -1)
+
+
+def _attention(axes: _Sorted, group: Tensor, tables: Sequence[Tensor]) -> Attention:
+    """Who takes part, a row a group.
+
+    Args:
+        axes: the axes that take part.
+        group: ``[n_positions]``, the group of each kept position.
+        tables: for each axis that takes part the neurons that each position meets.
+    """
     out = Attention()
-    for tag, axis in axes.consumed:
-        along = [d for d in dims if d in axis.dims]
-        labels = restrict(axis.labels, (*along, *live)).expand(
-            [
-                group.shape[d] if d in live else n
-                for d, n in enumerate(restrict(axis.labels, (*along, *live)).shape)
-            ]
-        )
-        rest = [d for d in range(labels.dim()) if d not in along]
-        table = labels.permute(*rest, *along).reshape(len(group.reshape(-1)), -1)[first]
-        out.sources.append((tag, distinct_in_rows(table)))
-    for axis in axes.logits:
+    rows = [gather_groups(group, table) for table in tables]
+    for (tag, _), met in zip(axes.consumed, rows, strict=False):
+        out.sources.append((tag, met))
+    for axis, met in zip(axes.logits, rows[len(axes.consumed) :], strict=True):
         assert axis.attention is not None
-        labels = restrict(axis.labels, live).expand(group.shape).reshape(-1)[first]
-        behind = axis.attention.rows(labels) if axis.pending else axis.attention_of(labels)
+        behind = axis.attention.rows(met) if axis.pending else axis.attention_of(met)
         assert behind is not None
         if not axis.pending:
-            out.gates.append(("logit", labels))
+            out.gates.append(("logit", met))
         out.sources.extend(behind.sources)
         out.gates.extend(behind.gates)
     return out
@@ -181,10 +197,11 @@ def _values(
     for value in labels[1:]:
         ids = value.reshape(-1)[first][by_group].view(groups, -1)
         graph.mark_role(ids, "v")
+        graph.meetings.append((ids.reshape(-1), z.ids))
         if graph.options.attention == "diagonal-v":
             graph.one_to_one(ids.reshape(-1), z, Learned("value"), ticks=1, timed=False)
         else:
-            graph.learned(distinct_in_rows(ids), z, "value", ticks=1, timed=False)
+            graph.learned(ids, z, "value", ticks=1, timed=False)
     full = (position[rank] + z.base).expand([n if d in kept_dims else 1 for d, n in enumerate(joint)])
     return Activation(shape, (Axis(full.reshape(shape)), *sites), fresh=z)
 

@@ -105,8 +105,8 @@ def contract_named(
     order = [*shared, *new, *[c for c in a if c in summed]]
     n_shared, n_new = (math.prod(sizes[c] for c in part) for part in (shared, new))
     laid = weight.apply(lambda t: t.permute([b.index(c) for c in order])).reshape(n_shared, n_new, -1, 1)
-    dst, part = _layer(graph, sources, laid, a, shared, sizes)
-    return _result(sources, dst, part, a, new, out, sizes)
+    dst, part, table = _layer(graph, sources, laid, a, shared, sizes)
+    return _result(sources, dst, part, table, a, new, out, sizes)
 
 
 def _product(graph: GraphBuilder, x: Activation, a: str, weight: ParamValue, b: str, out: str) -> Activation:
@@ -127,33 +127,57 @@ def _layer(
     a: str,
     shared: list[str],
     sizes: Mapping[str, int],
-) -> tuple[Nodes, Tensor]:
-    """Nodes ``[shared, new]`` of the layer; and which part each kept position of x belongs to."""
-    n_shared, n_new, width, _ = weight.shape
+) -> tuple[Nodes, Tensor, Tensor]:
+    """Nodes of the layer, the part of each kept position, and the nodes ``[parts, new]`` of each part."""
+    n_shared, n_new = weight.shape[:2]
     role = "logits" if sources.axis.attention is not None else "hidden"
-    via = sources.activation.via
     position = torch.arange(n_shared).view([sizes[c] for c in shared]) if shared else torch.zeros(())
     part = _align(position.long(), "".join(shared), a)
-    if sources.groups == 1:
-        dst = graph.add_nodes(n_shared * n_new, role=role)
-        contraction.connect(graph, sources, dst, weight.reshape(n_shared * n_new, width, 1))
-        return dst, part
-    # Heads that share a layer, and parts of the parameter: a layer for each combination that occurs.
+    if not any(a[d] in shared for d in sources.axis.dims):
+        feature, table = _distinct_outputs(weight)
+        n_out = feature.shape[0]
+        dst = graph.add_nodes(sources.groups * n_out, role=role)
+        contraction.connect(graph, sources, dst, feature)
+        rank, part = broadcast([restrict(sources.rank, sources.axis.dims), part])
+        group = torch.arange(sources.groups).view(-1, 1, 1)
+        return dst, rank * n_shared + part, (group * n_out + table).view(-1, n_new)
+    # Neurons that differ from part to part (heads): a layer for each combination that occurs.
     live = [d for d in range(len(a)) if d in sources.axis.dims or a[d] in shared]
     rank, part = broadcast([restrict(sources.rank, live), part])
     pair, first = distinct_rows([rank, part])
     ranks, parts = rank.reshape(-1)[first], part.reshape(-1)[first]
     feature = weight.select(0, parts)
     dst = graph.add_nodes(len(first) * n_new, role=role)
-    ids = sources.ids[ranks].reshape(-1)
+    ids, via = sources.ids[ranks].reshape(-1), sources.activation.via
     graph.add_edge_block(ids, dst, feature, Pattern.GROUPED, feature.shape, ticks=sources.ticks, via=via)
-    return dst, pair
+    return dst, pair, torch.arange(dst.size).view(-1, n_new)
+
+
+def _distinct_outputs(weight: ParamValue) -> tuple[ParamValue, Tensor]:
+    """The distinct neurons of a layer whose weights are gathered: positions that share a row share a neuron.
+
+    Relative positions: a table's row serves every pair of a query and a key at its distance.
+
+    Args:
+        weight: ``[shared, new, width, 1]``.
+
+    Returns:
+        The weights ``[n_distinct, width, 1]``, and the neuron of each position ``[shared, new]``.
+    """
+    n_shared, n_new, width, _ = weight.shape
+    flat = weight.reshape(n_shared * n_new, width, 1)
+    if flat.index is None and n_shared * n_new * width <= weight.size:
+        return flat, torch.arange(n_shared * n_new).view(n_shared, n_new)
+    elements = flat.elements().squeeze(-1)
+    rank, first = distinct_rows(list(elements.unbind(1)))
+    return flat.select(0, first), rank.view(n_shared, n_new)
 
 
 def _result(
     sources: Sources,
     dst: Nodes,
     part: Tensor,
+    table: Tensor,
     a: str,
     new: list[str],
     out: str,
@@ -161,10 +185,9 @@ def _result(
 ) -> Activation:
     kept = "".join(c for c in a if c in out)
     shape = tuple(sizes[c] for c in out)
-    n_new = math.prod(sizes[c] for c in new)
-    local = torch.arange(n_new).view([sizes[c] for c in new])
     flat = part.reshape([n for n, c in zip(part.shape, a, strict=True) if c in kept])
-    labels = dst.base + _align(flat, kept, out) * n_new + _align(local, "".join(new), out)
+    local = table[flat].view([*flat.shape, *[sizes[c] for c in new]])
+    labels = dst.base + _align(local, kept + "".join(new), out)
     axes = [Axis(labels.expand(shape))]
     for axis in sources.activation.axes:
         if axis is sources.axis or not [d for d in axis.dims if a[d] in kept]:

@@ -138,7 +138,9 @@ def _table(met: _Meeting, labels: Tensor, block: Nodes) -> Tensor:
     picked[distinct] = torch.arange(len(distinct))
     by_node = by_node[picked]
     _, first = distinct_rows([by_node[0], by_node[-1]])
-    return by_node[:, first]
+    # In the table's own order, whatever the order in which positions meet its rows.
+    columns = by_node[:, first]
+    return columns[:, columns[0].argsort(stable=True)]
 
 
 def _meet(graph: GraphBuilder, x: Activation, p: ParamValue, table_dim: int | None = None) -> _Meeting:

@@ -37,6 +37,13 @@ BUILTIN_PLUGINS: tuple[str, ...] = (
     "wsgraph_plugins.reduction",
     "wsgraph_plugins.attention",
     "wsgraph_plugins.embedding",
+    "wsgraph_plugins.recurrent",
+    "wsgraph_plugins.lookup",
+    "wsgraph_plugins.bilinear",
+    "wsgraph_plugins.fold",
+    "wsgraph_plugins.experts",
+    "wsgraph_plugins.sampling",
+    "wsgraph.frontends.onnx.plugin",
 )
 """The standard lowerings, one operator family a module; loaded in this order, before anybody else's."""
 

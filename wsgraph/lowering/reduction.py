@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wsgraph.events.blocks import Learned
 from wsgraph.lowering.sources import force
-from wsgraph.provenance.axes import Activation, Axis, broadcast, distinct_in_rows, distinct_rows, restrict
+from wsgraph.provenance.axes import Activation, Axis, broadcast, distinct_rows, restrict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ def reduce_activation(
         axes = _shrink(x.axes, kept, shape)
         return Activation(shape, axes, via=(*x.via, name))
     others = [a for a in x.axes if a.is_nodes and a not in reduced]
-    keys = broadcast([restrict(a.labels, kept) for a in (*reduced, *others)])
+    keys = broadcast([*(_kept_part(a, dims) for a in reduced), *(restrict(a.labels, kept) for a in others)])
     small_dims = sorted({d for a in (*reduced, *others) for d in a.dims if d in kept})
     small = [restrict(k, small_dims) for k in keys]
     ranks, first = distinct_rows(small)
@@ -55,6 +55,13 @@ def reduce_activation(
     sites = [a for a in x.axes if a.is_sites or a.pending]
     new = Axis(full.reshape(shape))
     return Activation(shape, (*_shrink(sites, kept, shape), new), via=(name,), fresh=block)
+
+
+def _kept_part(axis: Axis, dims: tuple[int, ...]) -> torch.Tensor:
+    """A label for each set of neurons that are reduced together: the largest, for -1 stands for padding."""
+    along = [d for d in dims if d in axis.dims]
+    largest = axis.small().amax(along, keepdim=True)
+    return largest.expand([1 if d in dims else n for d, n in enumerate(axis.labels.shape)])
 
 
 def _connect(
@@ -75,9 +82,9 @@ def _connect(
         width *= labels.shape[d]
     table = labels.permute(*rest, *along).reshape(-1, width)
     if not set(axis.dims) & set(small_dims):
-        graph.learned(distinct_in_rows(table[:1]), block, "reduce", via=via)
+        graph.learned(table[:1], block, "reduce", via=via)
         return
-    graph.learned(distinct_in_rows(table[first]), block, "reduce", via=via)
+    graph.learned(table[first], block, "reduce", via=via)
 
 
 def _shrink(axes: Sequence[Axis], kept: list[int], shape: tuple[int, ...]) -> tuple[Axis, ...]:

@@ -190,5 +190,5 @@ def link(graph: GraphBuilder, attention: Attention, nodes: Nodes) -> None:
         if tag in ROLES:
             graph.mark_role(table, ROLES[tag])
         graph.learned(table, nodes, tag, ticks=1, timed=False)
-    for tag, ids in attention.gates:
-        graph.learned(ids.unsqueeze(-1), nodes, tag, ticks=0, timed=False)
+    for tag, table in attention.gates:
+        graph.learned(table, nodes, tag, ticks=0, timed=False)

@@ -18,11 +18,16 @@ write one, or pass --unsupported opaque. A plugin is a module like this, named i
     import wsgraph
     def lower_{name}(op, graph):
         sources = graph.sources(op.activation("{source}"), dim=-1)
-        nodes = graph.add_nodes(op.param("{weight}").shape[0])
-        graph.add_edges(sources, nodes, op.param("{weight}"))
+        nodes = graph.add_nodes({size})
+        {edges}
         return graph.output(sources, nodes, dim=-1)
     @wsgraph.hookimpl
     def wsgraph_register_lowerings(register): register("{key}", lower_{name})"""
+
+
+_WEIGHTED = ('op.param("{weight}").shape[0]', 'graph.add_edges(sources, nodes, op.param("{weight}"))')
+_LEARNED = ("op.shape[-1]", 'graph.learned(sources.ids, nodes, "{weight}")')
+"""Size of the operator's output, and its edges: with a parameter for weights, or learned ones."""
 
 
 def unsupported(op: Op, *, with_parameters: bool) -> UnsupportedOperatorError:
@@ -30,9 +35,16 @@ def unsupported(op: Op, *, with_parameters: bool) -> UnsupportedOperatorError:
     what = "with parameters" if with_parameters else "between neurons"
     where = op.scope or "the top level"
     shapes = [list(v.shape) for v in op.inputs()]
-    names = [*op.arguments, "weight"]
+    source, weight = (*op.arguments, "weight", "weight")[:2]
+    size, edges = _WEIGHTED if with_parameters else _LEARNED
     name = op.key.replace(".", "_").replace("::", "_")
     return UnsupportedOperatorError(
         f"no plugin lowers the operator {op.key!r} {what}, at {where} (inputs {shapes})",
-        remedy=_REMEDY.format(name=name, key=op.key, source=names[0], weight=names[1]),
+        remedy=_REMEDY.format(
+            name=name,
+            key=op.key,
+            source=source,
+            size=size.format(weight=weight),
+            edges=edges.format(weight=weight if with_parameters else name),
+        ),
     )

@@ -29,9 +29,9 @@ __all__ = [
     "arange_along",
     "broadcast",
     "broadcast_shape",
-    "distinct_in_rows",
     "distinct_rows",
     "restrict",
+    "unite_sites",
     "varying_dims",
 ]
 
@@ -108,12 +108,6 @@ def distinct_rows(columns: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return rank[inverse].view(columns[0].shape), first[order]
 
 
-def distinct_in_rows(table: Tensor) -> Tensor:
-    """Each row without repeats; rows keep equal length, as the groups of one axis do."""
-    rows = [torch.unique(row) for row in table]
-    return torch.stack(rows) if len({len(r) for r in rows}) == 1 else table
-
-
 @dataclass(eq=False, slots=True)
 class Space:
     """A set of positions, such as the rows of a feature map, and what is known of it.
@@ -134,17 +128,17 @@ class Attention:
     Attributes:
         sources: (tag, table [n_logits, n]) of the neurons contracted; a row for each group (head) while the
             logits have no nodes, then for each of their nodes in ascending order.
-        gates: (tag, ids [n_logits]) of nodes that stand on the logits themselves.
+        gates: (tag, table [n_logits, n]) of nodes that stand on the logits themselves.
     """
 
     sources: list[tuple[str, Tensor]] = field(default_factory=list)
     gates: list[tuple[str, Tensor]] = field(default_factory=list)
 
     def rows(self, picked: Tensor) -> Attention:
-        """The attention of other logits, each taking the place of one of these."""
+        """The attention of other logits, each made of some of these: ``picked`` [n_new, n]."""
         return Attention(
-            [(tag, table[picked]) for tag, table in self.sources],
-            [(tag, ids[picked]) for tag, ids in self.gates],
+            [(tag, table[picked].flatten(1)) for tag, table in self.sources],
+            [(tag, table[picked].flatten(1)) for tag, table in self.gates],
         )
 
 
@@ -193,7 +187,7 @@ class Axis:
         return restrict(self.labels, self.dims)
 
     def attention_of(self, ids: Tensor) -> Attention | None:
-        """For new logits made of this axis's nodes ``ids`` [n], what they were contracted from."""
+        """For new logits made of this axis's nodes ``ids`` [n_new, n], what they were contracted from."""
         if self.attention is None:
             return None
         return self.attention.rows(
@@ -255,6 +249,19 @@ class Activation:
         return replace(self, shape=tuple(shape), axes=moved)
 
     @property
+    def transposed(self) -> Activation:
+        """The last two dimensions swapped."""
+        shape = (*self.shape[:-2], self.shape[-1], self.shape[-2])
+        axes = tuple(a.with_labels(a.labels.transpose(-1, -2)) for a in self.axes)
+        return replace(self, shape=shape, axes=axes)
+
+    @property
     def numel(self) -> int:
         """Number of elements."""
         return math.prod(self.shape)
+
+
+def unite_sites(left: Activation, right: Activation) -> tuple[Axis, ...]:
+    """Positions of both operands; dimensions whose positions are known already keep the first's."""
+    known = {d for a in left.sites for d in a.dims}
+    return (*left.sites, *(a for a in right.sites if not set(a.dims) <= known))

@@ -72,7 +72,9 @@ def mover(
         if op.key in _AS_RESHAPE:
             return labels.reshape(op.outputs[position].shape)
         if op.key in _FLOAT_ONLY and not labels.is_meta:
-            result = op.target(labels.double(), *args, **kwargs).to(labels.dtype)
+            # im2col pads with zeros whatever it is asked, so they are made to mean no neuron.
+            shift = 1 if op.key == "aten.im2col" else 0
+            result = op.target((labels + shift).double(), *args, **kwargs).to(labels.dtype) - shift
         else:
             result = op.target(labels, *args, **kwargs)
         return result[position] if isinstance(result, tuple | list) else result

@@ -96,12 +96,22 @@ class Bench:
         """The node and all that follow from it along edges of one operator, or of all for None."""
         reached = torch.zeros(len(self._owner), dtype=torch.bool)
         reached[node] = True
-        # Edge blocks come in topological order, so one pass finds everything.
-        for edges in self.assembled.origin.values() if op is None else self.edges_of(op):
-            live = reached[edges.src]
-            if bool(live.any()):
-                reached[_successors(edges, live)] = True
+        count = 0
+        while count < int(reached.sum()):
+            count = int(reached.sum())
+            # Edge blocks come in topological order, so one pass finds everything but the next step's.
+            for edges in self.assembled.origin.values() if op is None else self.edges_of(op):
+                live = reached[edges.src]
+                if bool(live.any()):
+                    reached[_successors(edges, live)] = True
+            for result, state in self.lowered.builder.recurrences:
+                reached[state[reached[result]]] = True
         return set(reached.nonzero().flatten().tolist())
+
+    def recurs(self, op: Op) -> bool:
+        """Whether an operator's results go into its next step."""
+        states = {int(state[0]) for _, state in self.lowered.builder.recurrences}
+        return any(int(edges.src[0]) in states for edges in self.edges_of(op))
 
     def holders(self, name: str) -> list[Value]:
         """The IR values that hold a tensor: the tensor itself or a derived one, and those tied to it."""

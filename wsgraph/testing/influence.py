@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["check_pair"]
 
+_LOOK_UPS = frozenset({"aten.embedding", "aten.embedding_bag", "aten.index"})
+"""Operators that may take rows of a table at positions that the input decides."""
+
 _ABSENT = {"aten.div": math.inf}
 """The value of a parameter that lets nothing through, where it is not zero."""
 
@@ -45,7 +48,8 @@ def check_pair(bench: Bench, edge: EdgeBlock, origin: Edges, pair: Pair, other: 
     masks = source_masks(bench, op, pair.src_node)
     targets = bench.targets(op, {pair.dst_node})
     name = edge.feature.name
-    if not masks or not _any(targets):
+    # From one step of a recurrence to the next there are ways around the pair.
+    if not masks or not _any(targets) or bench.recurs(op):
         return _check_parameter(bench, op, name, pair)
     absent = _ABSENT.get(op.key, 0.0)
     without = bench.overwritten(name, pair.elements, absent)
@@ -95,7 +99,9 @@ def _check_parameter(bench: Bench, op: Op, name: str, pair: Pair) -> str | None:
 def _one_token(bench: Bench, op: Op, pair: Pair) -> dict[Value, Tensor]:
     """For a table looked up by the model's input: the input that picks the source's row everywhere."""
     rows = op.arguments.get("indices")
-    if op.key != "aten.embedding" or not isinstance(rows, Value) or bench.activation(rows) is None:
+    if isinstance(rows, list | tuple) and len(rows) == 1:
+        rows = rows[0]
+    if op.key not in _LOOK_UPS or not isinstance(rows, Value) or bench.activation(rows) is None:
         return {}
     return {rows: torch.full(rows.shape, pair.src, dtype=rows.dtype)}
 

@@ -16,13 +16,13 @@ from wsgraph.events.file import load
 from wsgraph.frontends.opening import open_model
 from wsgraph.frontends.trace import trace_source
 from wsgraph.lowering.assemble import assemble
-from wsgraph.lowering.driver import one_thread
 from wsgraph.lowering.finish import make_stream
 from wsgraph.lowering.plugins import load_registry
 from wsgraph.options import CompileOptions
 from wsgraph.testing.bench import Bench
 from wsgraph.testing.double import DoubleRun
 from wsgraph.testing.sweep import Sweep
+from wsgraph.torch_mode import compiling
 from wsgraph.verification.outputs import DoubleModel
 from wsgraph.verification.permutations import check_permutations
 from wsgraph.verification.report import Check, Verification
@@ -73,7 +73,7 @@ def verify(
     options, registry = options or CompileOptions(), load_registry()
     source = open_model(model, registry, inputs=inputs, arch=arch, allow=options.allow)
     graph = rewrite(trace_source(source), registry)
-    with one_thread():
+    with compiling():
         fresh = make_stream(lower(graph, registry, options), source)
     own = fresh if stream is None else stream
     checks = [_same_structure(own, fresh), _ledger(own, source.tensors)]
@@ -91,9 +91,10 @@ def verify(
 
 def _same_structure(stream: EventStream, fresh: EventStream) -> Check:
     same = stream.fingerprint == fresh.fingerprint
-    detail = f"{stream.num_nodes:,} nodes and {stream.num_edges:,} edges, fingerprint {stream.fingerprint[:12]}"
+    own, other = stream.fingerprint[:12], fresh.fingerprint[:12]
+    detail = f"{stream.num_nodes:,} nodes and {stream.num_edges:,} edges, fingerprint {own}"
     if not same:
-        detail = f"compiling the model gives {fresh.fingerprint[:12]}, the stream is {stream.fingerprint[:12]}"
+        detail = f"compiling the model gives fingerprint {other}, the stream's is {own}"
     return Check("structure", same, detail)
 
 
@@ -127,7 +128,7 @@ def _round_trip(stream: EventStream, tensors: Mapping[str, Tensor]) -> Check:
     return Check("round trip", not wrong, detail)
 
 
-def _influence(  # noqa: PLR0913, PLR0917  the model in its stages, and how to sample
+def _influence(
     graph: Graph,
     source: Source,
     registry: Registry,

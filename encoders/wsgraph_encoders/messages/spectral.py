@@ -21,7 +21,6 @@ from wsgraph_encoders.messages.wiring import DenseWiring
 if TYPE_CHECKING:
     from wsgraph_encoders.fourier import ScalarMap
     from wsgraph_encoders.messages.basis import Basis
-    from wsgraph_encoders.messages.untraced import untraced
 from wsgraph_encoders.messages.wiring import PairWiring, Wiring
 
 __all__ = ["SpectralMessage"]
@@ -92,7 +91,8 @@ class SpectralMessage:
 def _dense_single(basis: Basis, w: Tensor, u: Tensor, edge: ScalarMap) -> Tensor:
     (n, r, s), c = w.shape, u.shape[-1]
     by_source = s <= r
-    ds = _fit(s, basis.terms * (c if by_source else 1))
+    # Folded sources are made anew for every tile of rows: of tall matrices, take fewer sources and more rows.
+    ds = _fit(s, basis.terms * (c * max(1, min(4, r // 128)) if by_source else 1))
     dr = _fit(r, basis.terms * (ds if by_source else max(ds, c)))
     dn = _fit(n, basis.terms * max(dr * ds, (ds if by_source else dr) * c))
     tiles = DenseTiles((n, r, s), (dn, dr, ds), ("nrs", "ns", ""), c)

@@ -25,6 +25,11 @@ class Tiles(Protocol):
         """The tiles."""
         ...
 
+    @property
+    def whole(self) -> bool:
+        """Whether a single tile's result is the sum."""
+        ...
+
     def empty(self, like: Tensor) -> Tensor:
         """The sum before anything is added."""
         ...
@@ -69,6 +74,11 @@ class DenseTiles:
             for b in range(0, r, dr):
                 for c in range(0, s, ds):
                     yield {"n": slice(a, a + dn), "r": slice(b, b + dr), "s": slice(c, c + ds)}
+
+    @property
+    def whole(self) -> bool:
+        """Whether the tile is as large as the matrix."""
+        return self.size == self.tile
 
     def empty(self, like: Tensor) -> Tensor:
         """``[n, r, width]``."""
@@ -115,6 +125,11 @@ class PairTiles:
         """Slices of the list."""
         for start in range(0, len(self.src), self.length):
             yield slice(start, start + self.length)
+
+    @property
+    def whole(self) -> bool:
+        """Pairs have yet to be added to their destinations."""
+        return False
 
     def empty(self, like: Tensor) -> Tensor:
         """``[rows, width]``."""
@@ -163,6 +178,8 @@ class _Accumulate(torch.autograd.Function):
     ) -> Tensor:
         ctx.tiles, ctx.compute = tiles, compute
         ctx.save_for_backward(*operands)
+        if tiles.whole:
+            return compute(*operands)
         out = tiles.empty(like)
         for tile in tiles.split():
             tiles.add(out, tile, compute(*_taken(tiles, tile, operands)))

@@ -1,0 +1,73 @@
+"""The table in docs/coverage.md."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["markdown", "summary"]
+
+GROUPS = {
+    "timm": "timm module families (smallest model of each)",
+    "torchvision": "torchvision models",
+    "transformers": "transformers, tiny configurations",
+    "classics": "torch's own modules and well-known networks",
+}
+HEAD = """# Coverage
+
+Written by `python benchmarks/coverage.py`; do not edit. Networks are built without downloads, their large
+parameters without values (`wsgraph.frontends.skeleton`), and compiled in a process of their own with a limit
+of time and memory. Seconds are those of `wsgraph.compile`, tracing included, on one thread of a shared
+machine. The ledger's columns count parameter elements: lowered, derived (a weight computed from parameters),
+tied and unused (never reached from the output). A network with an opaque parameter counts as not covered.
+"""
+COLUMNS = (
+    "| family | model | frontend | timestamps | nodes | edges | lowered | derived | tied | unused | seconds |"
+)
+
+
+def summary(rows: Sequence[dict[str, Any]]) -> str:
+    """``timm 98/98, ...``: how many networks of each group compile without opaque parameters."""
+    parts = []
+    for group in GROUPS:
+        own = [row for row in rows if row["group"] == group]
+        if own:
+            parts.append(f"{group} {sum(map(compiled, own))}/{len(own)}")
+    return ", ".join(parts)
+
+
+def compiled(row: dict[str, Any]) -> bool:
+    """Whether the network compiled with every parameter in place."""
+    return "error" not in row and not row["ledger"]["opaque"]
+
+
+def markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """The whole page."""
+    parts = [HEAD, f"In all: {summary(rows)}.\n"]
+    for group, title in GROUPS.items():
+        own = [row for row in rows if row["group"] == group]
+        if not own:
+            continue
+        parts.append(f"## {title}: {sum(map(compiled, own))} of {len(own)}\n")
+        good = [row for row in own if compiled(row)]
+        parts.append("\n".join([COLUMNS, "|---|---|---|" + "--:|" * 8, *map(_line, good)]) + "\n")
+        bad = [f"- `{row['name']}` ({row['family']}): {_reason(row)}" for row in own if not compiled(row)]
+        if bad:
+            parts.append("\n".join(["Not covered:", "", *bad]) + "\n")
+    return "\n".join(parts)
+
+
+def _line(row: dict[str, Any]) -> str:
+    ledger = row["ledger"]
+    numbers = (row["timestamps"], row["nodes"], row["edges"])
+    accounts = (ledger[status] for status in ("lowered", "derived", "tied", "unused"))
+    cells = [row["family"], row["name"], row["frontend"], *(f"{n:,}" for n in (*numbers, *accounts))]
+    return f"| {' | '.join(cells)} | {row['seconds']:.2f} |"
+
+
+def _reason(row: dict[str, Any]) -> str:
+    if "error" in row:
+        return str(row["error"]).replace("|", "\\|")
+    return f"{row['ledger']['opaque']:,} parameter elements are opaque"

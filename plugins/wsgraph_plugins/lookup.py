@@ -1,0 +1,171 @@
+"""Elements picked by positions that the input decides: gather, index, sort, top-k.
+
+Which position is picked is not known, so the result's positions are new ones. Where neurons lie along the
+picked dimension, any of them may be picked: they are reduced, as by a maximum.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from wsgraph.errors import LoweringError
+from wsgraph.ir.graph import Value
+from wsgraph.lowering.hookspecs import Register, hookimpl
+from wsgraph.provenance.axes import Activation, Axis, Space, arange_along
+from wsgraph.provenance.params import ParamValue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+    from wsgraph.lowering.facade import LoweringGraph
+    from wsgraph.lowering.operation import Operation
+
+__all__ = ["pick"]
+
+
+def pick(op: Operation, graph: LoweringGraph) -> Activation:
+    """The result of an operator that takes elements of its first argument at positions given by the others.
+
+    Raises:
+        LoweringError: a parameter is taken apart by position; tables are looked up by an embedding.
+    """
+    first = op.tensors()[0]
+    state = op.state(first)
+    if isinstance(state, ParamValue) and state.kind.value == "parameter":
+        return _from_table(op, graph, state)
+    x = op.as_activation(first)
+    dims = _picked_dims(op.op.arguments, len(x.shape))
+    return with_new_sites(_at_any(graph, x, dims, lambda labels: _at_first(op, labels)), op.shape)
+
+
+def _from_table(op: Operation, graph: LoweringGraph, table: ParamValue) -> Activation:
+    """``table[positions]``: an embedding, whatever the table's rank."""
+    positions = op.argument("indices")
+    if op.name == "index_select":
+        positions = [None] * (int(op.argument("dim")) % len(table.shape)) + [op.argument("index")]
+    if op.name not in ("index", "index_select") or len(positions) != 1:
+        raise LoweringError(
+            f"{op!r} takes elements of a parameter at positions that depend on the model's input",
+            remedy="look rows up with torch.nn.functional.embedding",
+        )
+    from wsgraph_plugins.embedding import look_up
+
+    return look_up(op, graph, table, positions[0])
+
+
+def _picked_dims(arguments: dict[str, Any], rank: int) -> list[int]:
+    """The dimensions along which positions are picked."""
+    indices = arguments.get("indices")
+    if isinstance(indices, list | tuple):
+        return [d for d, index in enumerate(indices) if index is not None]
+    return [int(arguments["dim"]) % rank] if rank else []
+
+
+def _at_first(op: Operation, labels: Tensor) -> Tensor:
+    """The operator itself on labels, everything taken at position 0."""
+
+    def zeros(argument: Any) -> Any:
+        if isinstance(argument, Value):
+            return torch.zeros(argument.shape, dtype=torch.int64)
+        if isinstance(argument, list | tuple):
+            return [zeros(a) for a in argument]
+        return argument
+
+    result: Tensor = op.op.target(labels, *map(zeros, op.op.args[1:]))
+    return result
+
+
+def _at_any(
+    graph: LoweringGraph, x: Activation, dims: Sequence[int], move: Callable[[Tensor], Tensor]
+) -> Activation:
+    """The activation after ``move``, which takes elements along ``dims`` wherever they may lie."""
+    moving = [d for d in dims if any(d in a.dims for a in (*x.nodes, *x.pending))]
+    if moving:
+        kept = tuple(1 if d in moving else n for d, n in enumerate(x.shape))
+        x = graph.reduce(x, moving, kept, "pick").expanded(x.shape)
+    still = [a for a in x.axes if not (a.is_sites and set(a.dims) & set(dims))]
+    axes = tuple(a.with_labels(move(a.labels)) for a in still)
+    shape = move(torch.zeros((), dtype=torch.int64).expand(x.shape)).shape
+    return Activation(tuple(shape), axes, x.via)
+
+
+def with_new_sites(x: Activation, shape: tuple[int, ...]) -> Activation:
+    """Positions of their own for the dimensions along which nothing varies; the first is the batch."""
+    known = {d for a in x.axes for d in a.dims}
+    new = [d for d in range(1, len(shape)) if d not in known and shape[d] > 1]
+    return Activation(shape, (*x.axes, *(Axis(arange_along(shape, d), Space(shape[d])) for d in new)), x.via)
+
+
+def lower_order(op: Operation, graph: LoweringGraph) -> tuple[Activation, ...]:
+    """``topk``, ``sort``, ``kthvalue``: values from anywhere along a dimension, and where they were."""
+    x = op.as_activation(op.tensors()[0])
+    rank = len(x.shape)
+    dim = int(op.argument("dim", -1)) % rank
+    values = op.op.outputs[0]
+    if len(values.shape) < rank:
+        picked = graph.reduce(x, (dim,), values.shape, op.name)
+        return picked, with_new_sites(Activation(values.shape, ()), values.shape)
+    size = values.shape[dim]
+    picked = with_new_sites(_at_any(graph, x, [dim], lambda t: t.narrow(dim, 0, size)), values.shape)
+    where = Activation(values.shape, picked.sites)
+    return (picked, where) if len(op.op.outputs) == 2 else (where,)
+
+
+def lower_put(op: Operation, graph: LoweringGraph) -> Activation:
+    """``index_put``, ``scatter``: values written where the input decides, so either tensor's may be there.
+
+    Raises:
+        LoweringError: neurons are written to positions inside of rows.
+    """
+    first, *rest = op.tensors()
+    x, values = op.as_activation(first), op.as_activation(rest[-1])
+    indices = op.argument("indices")
+    if not (values.nodes or values.pending):
+        return with_new_sites(Activation(op.shape, x.axes, x.via), op.shape)
+    if not isinstance(indices, list | tuple) or None in indices:
+        raise LoweringError(
+            f"{op!r} writes neurons to positions that depend on the model's input",
+            remedy="pass --unsupported opaque to make it a learned all-to-all block",
+        )
+    written = _at_any_row(graph, values, len(op.shape) - len(indices), op.shape)
+    return written if not x.nodes else graph.combine(x, written, "sum")
+
+
+def _at_any_row(graph: LoweringGraph, values: Activation, rank: int, shape: tuple[int, ...]) -> Activation:
+    """Rows whose last ``rank`` dimensions are kept, wherever in a tensor of this shape they may be."""
+    leading = tuple(range(len(values.shape) - rank))
+    kept = graph.reduce(values, leading, values.shape[len(leading) :], "put") if leading else values
+    axes = tuple(a.with_labels(a.labels.expand(shape)) for a in kept.axes)
+    return with_new_sites(Activation(shape, axes, kept.via), shape)
+
+
+def lower_counts(op: Operation, graph: LoweringGraph) -> Activation:
+    """Histograms: numbers of things, which no neuron's value goes into smoothly."""
+    del graph
+    return with_new_sites(Activation(op.shape, ()), op.shape)
+
+
+def lower_one_hot(op: Operation, graph: LoweringGraph) -> Activation:
+    """Positions of a category: no neuron's value, but a choice between things that have neurons."""
+    del graph
+    x = op.as_activation(op.tensors()[0])
+    sites = tuple(s.with_labels(s.labels.unsqueeze(-1).expand(op.shape)) for s in x.sites)
+    return with_new_sites(Activation(op.shape, sites), op.shape)
+
+
+@hookimpl
+def wsgraph_register_lowerings(register: Register[Any]) -> None:
+    """Picking by position; ``index`` and ``index_select`` come here from data movement."""
+    for name in ("gather", "take_along_dim"):
+        register(f"aten.{name}", pick)
+    for name in ("topk", "sort", "kthvalue", "argsort", "msort"):
+        register(f"aten.{name}", lower_order)
+    register("aten.one_hot", lower_one_hot)
+    for name in ("index_put", "scatter", "scatter_add"):
+        register(f"aten.{name}", lower_put)
+    for name in ("histc", "bincount"):
+        register(f"aten.{name}", lower_counts)

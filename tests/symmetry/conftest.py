@@ -1,0 +1,9 @@
+"""Models have random weights, always the same."""
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)

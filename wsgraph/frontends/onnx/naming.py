@@ -1,0 +1,42 @@
+"""Where in the module tree a node comes from, as far as the exporter wrote it down."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
+__all__ = ["scope_of"]
+
+_SCOPES = "pkg.torch.onnx.name_scopes"
+
+
+def scope_of(proto: NodeProto) -> str:
+    """``layer1.0.conv1``; the node's own name where the exporter left no trace of modules."""
+    for entry in proto.metadata_props:
+        if entry.key == _SCOPES:
+            return _innermost(entry.value) or proto.name
+    if proto.name.startswith("/"):
+        return _joined(proto.name.strip("/").split("/")[:-1])
+    return proto.name
+
+
+def _innermost(text: str) -> str:
+    """The last but one of ``['', 'layer1', 'layer1.0', 'conv2d']``, whose last is the operator."""
+    try:
+        scopes = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return ""
+    if not isinstance(scopes, list) or len(scopes) < 2 or not isinstance(scopes[-2], str):
+        return ""
+    return scopes[-2]
+
+
+def _joined(parts: list[str]) -> str:
+    """``layer1``, ``layer1.0``, ``conv1``, as the older exporter writes it, to ``layer1.0.conv1``."""
+    path = ""
+    for part in parts:
+        path = part if not path or part.startswith(f"{path}.") else f"{path}.{part}"
+    return path

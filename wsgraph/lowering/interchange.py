@@ -1,0 +1,221 @@
+"""What keeps neurons from being interchanged that no edge shows, gathered after lowering (DESIGN section 7).
+
+An event stream says which neuron feeds which. It does not say that a constant differs from neuron to
+neuron, that a normalisation couples the neurons of a group, or which query neuron meets which key neuron.
+This pass over the lowered operators collects just that, and whatever it does not understand it pins:
+symmetries are claimed only where every operator is known to treat its neurons alike.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from wsgraph.ir.constants import ConstantPool
+from wsgraph.lowering.interchange_notes import SCALES, Notes
+from wsgraph.lowering.interchange_ops import (
+    ARG_REDUCTIONS,
+    HOMOGENEOUS,
+    PRODUCTS,
+    SITE_OPS,
+    UNDERSTOOD,
+    coupling,
+    operands,
+)
+from wsgraph.provenance.axes import Activation, Axis, restrict
+from wsgraph.provenance.moves import IDENTITIES, MOVEMENTS, SHAPE_FROM_SECOND
+from wsgraph.provenance.params import ParamValue
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from wsgraph.ir.graph import Op, Value
+    from wsgraph.lowering.driver import Lowered
+    from wsgraph.lowering.interchange_ops import Operand
+
+__all__ = ["gather_notes"]
+
+
+def gather_notes(lowered: Lowered) -> Notes:
+    """Go through a lowered graph once.
+
+    Returns:
+        Which neurons are told apart by something else than their edges, over global node numbers.
+    """
+    return _Gatherer(lowered).run()
+
+
+class _Gatherer:
+    def __init__(self, lowered: Lowered) -> None:
+        self.lowered = lowered
+        self.states: Mapping[Value, object] = lowered.states
+        self.constants = ConstantPool(lowered.graph)
+        self.notes = Notes(lowered.builder.num_nodes)
+
+    def run(self) -> Notes:
+        for value in self.lowered.graph.inputs:
+            self._shade(value)
+        for number, op in enumerate(self.lowered.graph.ops):
+            self._op(number, op)
+            for value in op.outputs:
+                self._shade(value)
+        for value in self.lowered.graph.outputs:
+            self._pin_value(value)
+        self.notes.meetings.extend(self.lowered.builder.meetings)
+        return self.notes
+
+    def _op(self, number: int, op: Op) -> None:
+        if op.key in MOVEMENTS:
+            self._movement(op)
+            return
+        involved = [v for v in (*op.inputs(), *op.outputs) if isinstance(self.states.get(v), Activation)]
+        if op.key in IDENTITIES or not any(v in involved for v in op.outputs):
+            return  # without an activation among the results, only the inputs' shapes matter
+        pointwise = torch.Tag.pointwise in getattr(op.target, "tags", ())
+        if op.key in ARG_REDUCTIONS or not (pointwise or op.key in UNDERSTOOD):
+            for value in involved:
+                self._pin_value(value)
+            return
+        for position, value in enumerate(op.inputs()):
+            self._treated(op, value, number, position)
+        self._meetings(operands(op, pointwise=pointwise))
+        for value, dims, split in coupling(op):
+            self._couple(value, dims, split)
+        if op.key in SITE_OPS:
+            self._pin_along(op.inputs()[0], SITE_OPS[op.key])
+
+    def _movement(self, op: Op) -> None:
+        """Positions that are not known at compile time could be any."""
+        rest = [] if op.key in SHAPE_FROM_SECOND else op.inputs()[1:]
+        if any(self.constants.get(v) is None for v in rest):
+            self.notes.unknown = True
+
+    def _activation(self, value: Value) -> Activation | None:
+        state = self.states.get(value)
+        return state if isinstance(state, Activation) else None
+
+    def _pin_value(self, value: Value) -> None:
+        x = self._activation(value)
+        for axis in x.axes if x is not None else ():
+            self._pin(axis)
+
+    def _pin(self, axis: Axis) -> None:
+        for ids in _neurons(axis):
+            self.notes.pin(ids.reshape(-1))
+
+    def _treated(self, op: Op, value: Value, number: int, position: int) -> None:
+        """Neurons that go through an operator differ from those that do not."""
+        x = self._activation(value)
+        # x * f(x) and c / x are no multiples of x.
+        others = [v for k, v in enumerate(op.inputs()) if k != position and self._activation(v) is not None]
+        linear = op.key not in PRODUCTS or not (others or (op.key == "aten.div" and position > 0))
+        for axis in x.axes if x is not None else ():
+            for ids in _neurons(axis):
+                self.notes.mark(torch.unique(ids), number * 16 + position)
+                for kind in SCALES:
+                    if not linear or op.key not in HOMOGENEOUS[kind]:
+                        self.notes.unscale(ids, kind)
+
+    def _shade(self, value: Value) -> None:
+        """Neurons whose positions lie differently (shifted channels, parts of a patch) are told apart."""
+        x = self._activation(value)
+        for axis in x.nodes if x is not None else ():
+            assert x is not None
+            for site in x.sites:
+                if set(site.dims) & set(axis.dims):
+                    rows = _rows(restrict(site.labels, (*site.dims, *axis.dims)), axis.dims)
+                    labels = _rows(axis.small(), axis.dims).reshape(-1)
+                    self.notes.tell_apart(labels, rows)
+
+    def _meetings(self, given: list[Operand]) -> None:
+        """Where neurons of one operand meet something of another that varies with them."""
+        for x, letters in given:
+            state = self._activation(x)
+            for axis in state.axes if state is not None else ():
+                if axis.is_sites or not axis.dims:
+                    continue
+                for y, others in given:
+                    if y is not x:
+                        self._meet(axis, [letters[d] for d in axis.dims], y, others)
+
+    def _meet(self, axis: Axis, own: list[int], other: Value, letters: list[int]) -> None:
+        along = [d for d, letter in enumerate(letters) if letter in own and other.shape[d] > 1]
+        state = self.states.get(other)
+        if not along or (isinstance(state, ParamValue) and state.kind.value == "parameter"):
+            return
+        if isinstance(state, Activation):
+            partners = [a for a in state.axes if not a.is_sites and set(a.dims) & set(along)]
+            if len(partners) != 1:
+                self._pin(axis)
+            return
+        data = None if isinstance(state, ParamValue) else self.constants.get(other)
+        if data is None:
+            self._pin(axis)
+            return
+        self._meet_constant(axis, own, data, letters)
+
+    def _meet_constant(self, axis: Axis, own: list[int], data: Tensor, letters: list[int]) -> None:
+        """Neurons that meet different values are told apart."""
+        small = axis.small()
+        sizes = [small.shape[d] for d in axis.dims]
+        rest = [d for d, letter in enumerate(letters) if letter not in own]
+        data = data.permute(*[letters.index(c) for c in own if c in letters], *rest)
+        for k, letter in enumerate(own):
+            if letter not in letters:
+                data = data.unsqueeze(k)
+        data = data.expand(*sizes, *data.shape[len(sizes) :]).reshape(small.numel(), -1)
+        labels = _rows(small, axis.dims).reshape(-1)
+        if axis.is_nodes:
+            self.notes.tell_apart(labels, data)
+            return
+        assert axis.attention is not None
+        for _, table in axis.attention.sources:
+            picked = table[labels]
+            self.notes.tell_apart(picked.reshape(-1), data.repeat_interleave(picked.shape[1], 0))
+
+    def _couple(self, value: Value, dims: tuple[int, ...], split: int) -> None:
+        x = self._activation(value)
+        for axis in x.nodes if x is not None else ():
+            reduced, kept = set(axis.dims) & set(dims), [d for d in axis.dims if d not in dims]
+            if not reduced or not (kept or split > 1):
+                continue
+            small = axis.small()
+            group = torch.zeros((), dtype=torch.int64)
+            for d in axis.dims:
+                at = torch.arange(small.shape[d]).view([-1 if e == d else 1 for e in range(small.dim())])
+                if d in kept:
+                    group = group * small.shape[d] + at
+                elif split > 1:
+                    group = group * split + at // max(1, small.shape[d] // split)
+            self.notes.couple(small.reshape(-1), group.expand(small.shape).reshape(-1))
+
+    def _pin_along(self, value: Value, spatial: int) -> None:
+        """Neurons that lie along dimensions which an operator takes for positions."""
+        x = self._activation(value)
+        if x is None:
+            return
+        dims = range(len(x.shape) - spatial, len(x.shape))
+        for axis in x.axes:
+            if not axis.is_sites and set(axis.dims) & set(dims):
+                self._pin(axis)
+
+
+def _neurons(axis: Axis) -> list[Tensor]:
+    """The neurons behind an axis; for logits without nodes, those that were contracted."""
+    if axis.is_nodes:
+        return [axis.ids()]
+    if axis.attention is None:
+        return []
+    return [table[axis.ids()].reshape(-1) for _, table in axis.attention.sources]
+
+
+def _rows(labels: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """``[positions along dims, the rest]``."""
+    rest = [d for d in range(labels.dim()) if d not in dims]
+    count = 1
+    for d in dims:
+        count *= labels.shape[d]
+    return labels.permute(*dims, *rest).reshape(count, -1)

@@ -1,0 +1,96 @@
+"""The coloured graph whose automorphisms are the symmetries.
+
+Its vertices are the neurons, the *hubs* (one a group of a grouped edge block, one a group of neurons that
+are normalised together) and the *coordinates* of the parameters (the rows and columns of a weight). Its
+typed edges say which neuron feeds which one to one, which hub a neuron belongs to, and which coordinate it
+reads. Weights have no edges of their own: a permutation of the vertices that keeps colours and typed edges
+maps every weight onto another one, and the function stays what it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+__all__ = ["Incidence", "Strip"]
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Consecutive vertices of one kind.
+
+    Attributes:
+        kind: ``nodes``, ``hub`` or ``coordinates``.
+        base: first vertex.
+        size: number of vertices.
+        tensor: for coordinates, the tensor's name.
+        dims: for coordinates, the tensor's dimensions.
+        sizes: for coordinates, the sizes of these dimensions.
+        parts: for coordinates of a grouped weight, how many slices of dimension 0 have their own.
+    """
+
+    kind: str
+    base: int
+    size: int
+    tensor: str = ""
+    dims: tuple[int, ...] = ()
+    sizes: tuple[int, ...] = ()
+    parts: int = 1
+
+
+@dataclass(eq=False)
+class Incidence:
+    """The coloured graph, growing while a structure is read.
+
+    Attributes:
+        strips: vertices by kind, in order.
+        node_base: first vertex of each node block, by its id.
+    """
+
+    strips: list[Strip] = field(default_factory=list)
+    node_base: dict[int, int] = field(default_factory=dict)
+    _size: int = 0
+    _types: int = 0
+    _colors: list[Tensor] = field(default_factory=list)
+    _edges: list[tuple[Tensor, Tensor, Tensor, bool]] = field(default_factory=list)
+    _pinned: list[Tensor] = field(default_factory=list)
+
+    def add(self, strip_kind: str, size: int, classes: Tensor | None = None, **about: object) -> Strip:
+        """New vertices of one colour, or of one a class ``[size]``."""
+        strip = Strip(strip_kind, self._size, size, **about)  # type: ignore[arg-type]  # passed through by name
+        kind = torch.full((size,), len(self.strips) << 32)
+        self._colors.append(kind if classes is None else kind + classes.long())
+        self.strips.append(strip)
+        self._size += size
+        return strip
+
+    def link(self, left: Tensor, right: Tensor, *, hub: bool = False) -> None:
+        """Edges of a new type from each of ``left`` to its partner in ``right``, ``[k]`` each."""
+        self._edges.append((torch.full_like(left, self._types), left, right, hub))
+        self._types += 1
+
+    def pin(self, vertices: Tensor) -> None:
+        """These vertices stay where they are."""
+        self._pinned.append(vertices.reshape(-1))
+
+    @property
+    def size(self) -> int:
+        """Number of vertices."""
+        return self._size
+
+    def colors(self) -> Tensor:
+        """Colour of each vertex ``[size]``; a pinned one's is its own."""
+        colors = torch.cat(self._colors) if self._colors else torch.zeros(0, dtype=torch.int64)
+        if self._pinned:
+            pinned = torch.unique(torch.cat(self._pinned))
+            colors[pinned] = -1 - pinned
+        return colors
+
+    def edges(self) -> tuple[Tensor, Tensor]:
+        """Typed edges ``[3, k]`` (type, vertex, vertex), and which of them lead to hubs ``[k]``."""
+        if not self._edges:
+            return torch.zeros(3, 0, dtype=torch.int64), torch.zeros(0, dtype=torch.bool)
+        table = torch.cat([torch.stack([t, a, b]) for t, a, b, _ in self._edges], 1)
+        return table, torch.cat([torch.full((len(a),), hub) for _, a, _, hub in self._edges])
