@@ -175,7 +175,7 @@ def test_it_learns_to_show_what_sirens_hold():
         optimiser.zero_grad()
         model.loss(batch, targets).backward()
         optimiser.step()
-    assert model.loss(batch, targets).item() < 0.3 * constant
+    assert model.loss(batch, targets).item() < 0.5 * constant
 
 
 def test_other_architectures_with_per_kind_parameters():

@@ -19,14 +19,14 @@ __all__ = ["at_destinations", "at_sources", "pair_positions", "sum_at_destinatio
 def at_sources(wiring: Wiring, x: Tensor) -> Tensor:
     """Each pair's source: ``[batch, n_src, c]`` to what broadcasts over ``[batch, *wiring.shape, c]``."""
     if isinstance(wiring, DenseWiring):
-        return x.unflatten(1, (wiring.groups, 1, wiring.n_src))
+        return x.reshape(len(x), wiring.groups, 1, wiring.n_src, -1)
     return x.index_select(1, wiring.src.to(x.device))
 
 
 def at_destinations(wiring: Wiring, x: Tensor) -> Tensor:
     """Each pair's destination: ``[batch, n_dst, c]`` to what fits ``[batch, *wiring.shape, c]``."""
     if isinstance(wiring, DenseWiring):
-        return x.unflatten(1, (wiring.groups, wiring.n_dst, 1))
+        return x.reshape(len(x), wiring.groups, wiring.n_dst, 1, -1)
     return x.index_select(1, wiring.dst.to(x.device))
 
 

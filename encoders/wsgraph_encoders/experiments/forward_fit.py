@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import nn
 from wsgraph_encoders.experiments.activation_models import DynamicFit, StaticFit
 from wsgraph_encoders.experiments.figures import new_figure, write_figure
 from wsgraph_encoders.experiments.random_mlps import FitData, random_mlps
-from wsgraph_encoders.experiments.results import Results
+from wsgraph_encoders.experiments.results import Results, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +75,7 @@ def forward_fit(
         for name in _MODELS:
             run = f"{name}-{seed}"
             if run not in results.runs:
-                mse = _run(name, settings, seed, lambda text, run=run: progress(f"{run}: {text}"))
+                mse = _run(name, settings, seed, partial(told, progress, run))
                 results.add(run, {"model": name, "seed": seed, "mse": mse})
                 progress(f"{run}: test MSE a layer " + ", ".join(f"{value:.5f}" for value in mse))
     runs = {f"{name}-{seed}": results.runs[f"{name}-{seed}"] for name in _MODELS for seed in range(seeds)}
@@ -133,7 +134,7 @@ def _train(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1))
     for epoch in range(settings.epochs):
         total = torch.zeros(len(data.weights))
-        batches = torch.randperm(len(data), generator=generator).split(settings.batch)
+        batches = torch.split(torch.randperm(len(data), generator=generator), settings.batch)
         for rows in batches:
             optimiser.zero_grad()
             errors = _errors(model, data[rows])

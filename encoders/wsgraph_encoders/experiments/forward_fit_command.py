@@ -10,7 +10,7 @@ from wsgraph.cli.output import Output
 __all__ = ["forward_fit_command"]
 
 
-def forward_fit_command(
+def forward_fit_command(  # noqa: PLR0913  a command's options are its arguments
     *,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Where results go, run by run.")

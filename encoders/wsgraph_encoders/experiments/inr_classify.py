@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -13,7 +14,7 @@ import wsgraph
 from wsgraph_encoders.errors import EncoderError
 from wsgraph_encoders.experiments.figures import new_figure, write_figure
 from wsgraph_encoders.experiments.inr_methods import METHODS, InrTask, classify_inrs
-from wsgraph_encoders.experiments.results import Results, write_whole
+from wsgraph_encoders.experiments.results import Results, told, write_whole
 from wsgraph_encoders.inr2jls import INR2JLSConfig
 from wsgraph_encoders.inrs import Siren, canonical, unstack
 from wsgraph_encoders.inrs.dataset import mnist_sirens
@@ -119,7 +120,7 @@ def inr_classify(
         run = f"{method}-{seed}"
         if run not in results.runs:
             start = time.monotonic()
-            outcome = classify_inrs(task, method, seed, lambda text, run=run: progress(f"{run}: {text}"))
+            outcome = classify_inrs(task, method, seed, partial(told, progress, run))
             seconds = round(time.monotonic() - start, 1)
             results.add(run, {"method": method, "seed": seed, "seconds": seconds, **asdict(outcome)})
             progress(f"{run}: test accuracy {outcome.test:.4f} after {seconds:.0f} s")

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from wsgraph_encoders.baselines import FlatMLP, StaticConfig, StaticEncoder
 from wsgraph_encoders.batch import collate
 from wsgraph_encoders.dng import DNGEncoder
-from wsgraph_encoders.experiments.training import Curve, accuracy, train
+from wsgraph_encoders.experiments.results import told
+from wsgraph_encoders.experiments.training import Budget, Curve, accuracy, train
 from wsgraph_encoders.inr2jls import INR2JLS, FeatureMapClassifier, INR2JLSConfig, MemoryClassifier
 
 if TYPE_CHECKING:
@@ -122,13 +123,13 @@ def _reconstruct(
     def score() -> float:
         errors = [
             float(model.loss(collate(task.chosen(part)), task.images[part])) * len(part)
-            for part in validation.split(_CHUNK)
+            for part in torch.split(validation, _CHUNK)
         ]
         return -10 * float(torch.tensor(sum(errors) / len(validation)).log10())
 
-    settings = {"steps": task.steps, "batch": task.batch, "learning_rate": task.learning_rate}
-    tell = partial(_prefixed, progress, "reconstruction, dB")
-    return train(model, loss, score, examples=len(rows), generator=generator, progress=tell, **settings)
+    budget = Budget(task.steps, task.batch, task.learning_rate)
+    tell = partial(told, progress, "reconstruction, dB")
+    return train(model, loss, score, examples=len(rows), generator=generator, budget=budget, progress=tell)
 
 
 def _over_frozen(
@@ -141,7 +142,7 @@ def _over_frozen(
     """The encoder stays as it is, so what it makes of every network is computed once."""
     with torch.no_grad():
         features = [
-            torch.cat([model.features(collate(task.chosen(part))) for part in rows.split(_CHUNK)])
+            torch.cat([model.features(collate(task.chosen(part))) for part in torch.split(rows, _CHUNK)])
             for rows in task.parts
         ]
     if model.generator is None:
@@ -154,12 +155,14 @@ def _over_frozen(
         return nn.functional.cross_entropy(head(features[0][numbers]), labels[0][numbers])
 
     def score(part: int = 1) -> float:
-        logits = torch.cat([head(chunk) for chunk in features[part].split(_CHUNK)])
+        logits = torch.cat([head(chunk) for chunk in torch.split(features[part], _CHUNK)])
         return accuracy(logits, labels[part])
 
-    settings = {"steps": task.classifier_steps, "batch": 2 * task.batch, "learning_rate": task.learning_rate}
-    tell = partial(_prefixed, progress, "classification")
-    curve = train(head, loss, score, examples=len(labels[0]), generator=generator, progress=tell, **settings)
+    budget = Budget(task.classifier_steps, 2 * task.batch, task.learning_rate)
+    tell = partial(told, progress, "classification")
+    curve = train(
+        head, loss, score, examples=len(labels[0]), generator=generator, budget=budget, progress=tell
+    )
     with torch.no_grad():
         test = score(2)
     return Outcome(
@@ -195,19 +198,15 @@ def _end_to_end(
         return nn.functional.cross_entropy(logits(rows[numbers]), task.labels[rows[numbers]])
 
     def score(part: int = 1) -> float:
-        found = torch.cat([logits(chunk) for chunk in task.parts[part].split(_CHUNK)])
+        found = torch.cat([logits(chunk) for chunk in torch.split(task.parts[part], _CHUNK)])
         return accuracy(found, task.labels[task.parts[part]])
 
-    settings = {"steps": task.steps, "batch": task.batch, "learning_rate": task.learning_rate}
-    tell = partial(_prefixed, progress, "end to end")
-    curve = train(model, loss, score, examples=len(rows), generator=generator, progress=tell, **settings)
+    budget = Budget(task.steps, task.batch, task.learning_rate)
+    tell = partial(told, progress, "end to end")
+    curve = train(model, loss, score, examples=len(rows), generator=generator, budget=budget, progress=tell)
     with torch.no_grad():
         test = score(2)
     return Outcome(test, max(curve.scores), curve, Curve(), _count(model))
-
-
-def _prefixed(progress: Callable[[str], object], prefix: str, text: str) -> None:
-    progress(f"{prefix}: {text}")
 
 
 def _count(*modules: nn.Module | None) -> int:

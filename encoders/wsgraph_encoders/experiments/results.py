@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from wsgraph_encoders.errors import EncoderError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-__all__ = ["Results", "write_whole"]
+__all__ = ["Results", "told", "write_whole"]
 
 
 class Results:
@@ -58,6 +58,11 @@ def _read(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
             remedy="name another folder with --output, or delete this one",
         )
     return runs
+
+
+def told(progress: Callable[[str], object], about: str, text: str) -> None:
+    """Pass a line on, with what it is about in front."""
+    progress(f"{about}: {text}")
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

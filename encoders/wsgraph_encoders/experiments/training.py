@@ -12,7 +12,22 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Curve", "accuracy", "train"]
+__all__ = ["Budget", "Curve", "accuracy", "train"]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long to train.
+
+    Attributes:
+        steps: number of steps.
+        batch: examples a step, drawn epoch by epoch.
+        learning_rate: of the first step; it falls to zero along a cosine.
+    """
+
+    steps: int
+    batch: int
+    learning_rate: float
 
 
 @dataclass(slots=True)
@@ -28,40 +43,35 @@ class Curve:
     scores: list[float] = field(default_factory=list)
 
 
-def train(  # noqa: PLR0913  what a loop needs
+def train(
     model: nn.Module,
     loss: Callable[[Tensor], Tensor],
     score: Callable[[], float],
     *,
     examples: int,
-    steps: int,
-    batch: int,
-    learning_rate: float,
+    budget: Budget,
     generator: torch.Generator,
-    weight_decay: float = 0.0,
     progress: Callable[[str], object] = lambda _: None,
 ) -> Curve:
     """Train a model, and give it the parameters it had when it did best on the validation set.
 
     Args:
-        model: what is trained, with AdamW and a learning rate that falls to zero along a cosine.
+        model: what is trained, with Adam.
         loss: from the numbers of a batch's examples to a scalar.
         score: of the validation set, higher is better; called twenty times, the model in evaluation mode.
         examples: number of training examples.
-        steps: number of steps.
-        batch: examples a step, drawn epoch by epoch.
-        learning_rate: of the first step.
+        budget: how long.
         generator: where the order of examples comes from.
-        weight_decay: AdamW's.
         progress: called with a line a score.
     """
-    optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    steps = budget.steps
+    optimiser = torch.optim.Adam(model.parameters(), lr=budget.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1))
     curve, best, pool = Curve(), copy.deepcopy(model.state_dict()), torch.empty(0, dtype=torch.long)
     for step in range(1, steps + 1):
-        if len(pool) < min(batch, examples):
+        if len(pool) < min(budget.batch, examples):
             pool = torch.randperm(examples, generator=generator)
-        rows, pool = pool[:batch], pool[batch:]
+        rows, pool = pool[: budget.batch], pool[budget.batch :]
         model.train()
         optimiser.zero_grad()
         loss(rows).backward()  # type: ignore[no-untyped-call]

@@ -35,4 +35,5 @@ class LatentGenerator(nn.Module):
         """``[batch, memory]`` to feature maps ``[batch, views, d, h_s, w_s]``."""
         inner = (self.from_memory(memory).unsqueeze(1) + self.from_place(self.places)).relu()
         latent = self.out(inner).view(len(memory), self.views, *self.grid, -1)
-        return latent.permute(0, 1, 4, 2, 3)
+        maps: Tensor = latent.permute(0, 1, 4, 2, 3)
+        return maps

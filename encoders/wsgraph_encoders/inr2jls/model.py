@@ -111,7 +111,8 @@ class INR2JLS(nn.Module):
                 remedy="set grid (a quarter of the image's rows and columns) and channels of INR2JLSConfig",
             )
         targets = torch.stack([view_of(images, view) for view in self.config.views], 1)
-        return (self(batch).images - targets).square().mean()
+        error: Tensor = self(batch).images - targets
+        return error.square().mean()
 
     def _encode(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         if self.training and self.config.noise:
