@@ -74,7 +74,7 @@ class GraphFeatures(nn.Module):
         dtype = self.fourier.b.dtype
         place = place_features(step.node.t + 1, self.fourier.b)[-1]
         start = self.kind.weight[EDGE_KINDS.index(step.kind)] + self.time(place)
-        x = start.expand(1, step.node.size, -1)
+        x: Tensor = start.expand(1, step.node.size, -1)
         for name in step.features:
             values = node_values(group, step, name, dtype)
             if values is not None:
