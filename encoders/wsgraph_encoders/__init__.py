@@ -12,8 +12,19 @@ if TYPE_CHECKING:
     from wsgraph_encoders.batch import Batch, Group, collate
     from wsgraph_encoders.config import DNGConfig, Layout
     from wsgraph_encoders.dng import DNGEncoder, Encoded
+    from wsgraph_encoders.inr2jls import INR2JLS, INR2JLSConfig
 
-__all__ = ["Batch", "DNGConfig", "DNGEncoder", "Encoded", "Group", "Layout", "collate"]
+__all__ = [
+    "Batch",
+    "DNGConfig",
+    "DNGEncoder",
+    "Encoded",
+    "Group",
+    "INR2JLS",
+    "INR2JLSConfig",
+    "Layout",
+    "collate",
+]
 
 _HOMES = {
     "Batch": "batch",
@@ -21,6 +32,8 @@ _HOMES = {
     "DNGEncoder": "dng",
     "Encoded": "dng",
     "Group": "batch",
+    "INR2JLS": "inr2jls",
+    "INR2JLSConfig": "inr2jls",
     "Layout": "config",
     "collate": "batch",
 }

