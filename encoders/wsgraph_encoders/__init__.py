@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from wsgraph_encoders.inr2jls import INR2JLS, INR2JLSConfig
 
 __all__ = [
+    "INR2JLS",
     "Batch",
     "DNGConfig",
     "DNGEncoder",
     "Encoded",
     "Group",
-    "INR2JLS",
     "INR2JLSConfig",
     "Layout",
     "collate",
