@@ -219,7 +219,7 @@ def test_a_compiled_file_is_no_model(run, refused, tmp_path):
 def test_nothing_but_the_message_in_a_process_of_its_own(nets, tmp_path):
     """Libraries write to standard error below Python's own streams, which only a process of its own shows."""
     torch.save(nets.Branching(), tmp_path / "net.pt")
-    paths = os.pathsep.join(map(str, (ROOT, ROOT / "plugins", tmp_path)))
+    paths = os.pathsep.join(map(str, (ROOT, ROOT / "plugins", ROOT / "encoders", tmp_path)))
     command = [
         sys.executable,
         "-B",

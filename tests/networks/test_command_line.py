@@ -28,7 +28,9 @@ def test_a_whole_pickled_resnet_in_a_process_of_its_own(tmp_path):
     model = random_model(NETWORKS["resnet18"])
     torch.save(model, tmp_path / "resnet.pt")
     command = [sys.executable, "-m", "wsgraph", "compile", "resnet.pt"]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "plugins")))}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "plugins", ROOT / "encoders")))
+    }
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from wsgraph.events.fingerprint import NOTES_PREFIX
 from wsgraph.provenance.axes import distinct_rows
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ class _Lines:
         table = table.to(torch.int32).contiguous()
         key = str(tuple(table.shape)).encode() + table.numpy().tobytes()
         if key not in self.names:
-            self.names[key] = f"symmetry.{len(self.names)}"
+            self.names[key] = f"{NOTES_PREFIX}{len(self.names)}"
             self.assembled.indices[self.names[key]] = table
         return self.names[key]
 
