@@ -13,6 +13,7 @@ from wsgraph.rewrites.fuse_gates import fuse_gates
 from wsgraph.rewrites.fuse_gelu import fuse_gelu
 from wsgraph.rewrites.fuse_layer_norm import fuse_layer_norm
 from wsgraph.rewrites.fuse_linear import fuse_linear
+from wsgraph.rewrites.fuse_recurrent import fuse_recurrent
 from wsgraph.rewrites.fuse_roll import fuse_roll
 from wsgraph.rewrites.fuse_safe_softmax import fuse_safe_softmax
 
@@ -31,6 +32,7 @@ _PASSES: tuple[Callable[[Graph], Graph], ...] = (
     fuse_safe_softmax,
     fuse_layer_norm,
     fuse_roll,
+    fuse_recurrent,
 )
 
 
