@@ -239,9 +239,7 @@ def rounding(kind, place):
             helper.make_node("Constant", [], ["c"], value=helper.make_tensor("c", TensorProto.BOOL, [], [1])),
             helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch),
         ]
-    return helper.make_model(
-        graph(nodes, X, Y), ir_version=10, opset_imports=opsets, functions=functions
-    )
+    return helper.make_model(graph(nodes, X, Y), ir_version=10, opset_imports=opsets, functions=functions)
 
 
 @pytest.mark.parametrize("place", ["graph", "branch", "function"])

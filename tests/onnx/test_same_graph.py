@@ -10,7 +10,7 @@ from torch import nn
 
 import wsgraph
 from tests.onnx.models import by_graph
-from tests.onnx.structure import assert_same, features
+from wsgraph.testing.same_graph import difference, features
 
 
 class Unet(nn.Module):

@@ -16,6 +16,7 @@ from wsgraph.rewrites.fuse_linear import fuse_linear
 from wsgraph.rewrites.fuse_recurrent import fuse_recurrent
 from wsgraph.rewrites.fuse_roll import fuse_roll
 from wsgraph.rewrites.fuse_safe_softmax import fuse_safe_softmax
+from wsgraph.rewrites.fuse_slices import fuse_slices
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,7 @@ _PASSES: tuple[Callable[[Graph], Graph], ...] = (
     fuse_layer_norm,
     fuse_roll,
     fuse_recurrent,
+    fuse_slices,
 )
 
 
