@@ -72,9 +72,10 @@ def _alike(first: Op, second: Op) -> bool:
     one, other = first.arguments, second.arguments
     if first.scope != second.scope or any(one[name] != other[name] for name in _SAME):
         return False
-    # Every layer has its recurrent weight second: one state size, no projections in only one of them.
     per = [len(a["params"]) // a["num_layers"] for a in (one, other)]
-    return per[0] == per[1] and first.outputs[0].shape == second.outputs[0].shape
+    if per[0] != per[1] or first.outputs[0].shape != second.outputs[0].shape:
+        return False
+    return [_is_zero(s) for s in _states(one)] == [_is_zero(s) for s in _states(other)]
 
 
 def _joined(graph: Graph, first: Op, second: Op) -> Graph:
@@ -104,11 +105,16 @@ def _states(arguments: dict[str, Any]) -> list[Value]:
     return list(hx) if isinstance(hx, list | tuple) else [hx]
 
 
+def _is_zero(state: Value) -> bool:
+    """Whether an initial state is a constant of zeros."""
+    return state.data is not None and not bool(state.data.any())
+
+
 def _together(graph: Graph, states: tuple[Value, ...], made: list[Op]) -> Value:
     """Initial states below one another, ``[layers * directions, batch, size]``; zeros stay a constant."""
     rows = sum(state.shape[0] for state in states)
     shape = (rows, *states[0].shape[1:])
-    if all(state.data is not None and not bool(state.data.any()) for state in states):
+    if all(_is_zero(state) for state in states):
         name = f"{states[0].name}_{rows}"
         while name in graph.tensors:
             name += "_"
