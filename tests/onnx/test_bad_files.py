@@ -6,6 +6,7 @@ import os
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import TensorProto, helper
 
 import wsgraph
@@ -182,6 +183,71 @@ def test_links_that_leave_the_folder_are_refused(refused, tmp_path):
     assert "inside the model's folder" in refused(external("w.bin"))
     os.symlink(tmp_path, tmp_path / "folder" / "up")  # noqa: PTH211  likewise
     assert "inside the model's folder" in refused(external("up/secret.bin"))
+
+
+def test_links_that_lead_to_themselves_are_refused(refused, tmp_path):
+    (tmp_path / "folder").mkdir()
+    os.symlink("w.bin", tmp_path / "folder" / "w.bin")  # noqa: PTH211  likewise
+    assert "inside the model's folder" in refused(external("w.bin"))
+
+
+@pytest.fixture
+def cached(tmp_path):
+    """A model and its weights as Hugging Face's cache has them: links into a folder of blobs."""
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshots" / "0a1b"
+    blobs.mkdir()
+    snapshot.mkdir(parents=True)
+    weights = external("w.bin")
+    (blobs / "c3d4").write_bytes(mlp().graph.initializer[0].raw_data)
+    (blobs / "e5f6").write_bytes(weights.SerializeToString())
+    for name, blob in (("m.onnx", "e5f6"), ("w.bin", "c3d4")):
+        os.symlink(f"../../blobs/{blob}", snapshot / name)  # noqa: PTH211  likewise
+    return snapshot
+
+
+def test_a_link_that_the_user_names_is_followed(cached):
+    torch.testing.assert_close(
+        wsgraph.compile(cached / "m.onnx").state_dict(), wsgraph.compile(mlp()).state_dict(), rtol=0, atol=0
+    )
+
+
+def test_a_link_that_the_user_names_opens_no_other_folder(run, cached, tmp_path):
+    (tmp_path / "secret.bin").write_bytes(bytes(60))
+    (cached / "w.bin").unlink()
+    os.symlink("../../secret.bin", cached / "w.bin")  # noqa: PTH211  likewise
+    code, _, err = run("compile", cached / "m.onnx")
+    assert code == 1
+    assert "inside the model's folder" in " ".join(err.split())
+
+
+def rounding(kind, place):
+    """A model that rounds its input to four bits, in its own graph, a branch or a function."""
+    tensor = helper.make_tensor("zero", TensorProto.INT4, [], [0])
+    nodes = [
+        helper.make_node("Constant", [], ["zero"], value=tensor),
+        helper.make_node("Constant", [], ["scale"], value_float=0.5),
+        helper.make_node(kind, ["x", "scale", "zero"] if kind == "QuantizeLinear" else ["x", "zero"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["y"]),
+    ]
+    opsets, functions = [helper.make_opsetid("", 21), helper.make_opsetid("acme", 1)], []
+    if place == "function":
+        functions = [helper.make_function("acme", "Round", ["x"], ["y"], nodes, opsets[:1])]
+        nodes = [helper.make_node("Round", ["x"], ["y"], domain="acme")]
+    elif place == "branch":
+        branch = graph(nodes, {}, Y)
+        nodes = [
+            helper.make_node("Constant", [], ["c"], value=helper.make_tensor("c", TensorProto.BOOL, [], [1])),
+            helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch),
+        ]
+    return helper.make_model(graph(nodes, X, Y), ir_version=10, opset_imports=opsets, functions=functions)
+
+
+@pytest.mark.parametrize("place", ["graph", "branch", "function"])
+@pytest.mark.parametrize("kind", ["QuantizeLinear", "CastLike"])
+def test_rounding_to_four_bits_is_refused(refused, kind, place):
+    message = refused(rounding(kind, place))
+    assert kind in message
+    assert "four bits" in message
 
 
 def test_missing_and_short_weights(refused, tmp_path):

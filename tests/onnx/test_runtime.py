@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from tests.onnx.models import FLOAT, by_graph, by_runtime, mlp, model
+from wsgraph.frontends.onnx.opening import open_onnx
 
 BRIEF = settings(max_examples=25, deadline=None, derandomize=True)
 
@@ -138,3 +139,23 @@ def test_a_torch_lstm_through_both_exporters(tmp_path):
     with pytest.warns():
         torch.onnx.export(net, (x,), tmp_path / "net.onnx", dynamo=False)
     torch.testing.assert_close(by_graph(tmp_path / "net.onnx", x)[0], net(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_layers_are_put_together_only_where_nothing_is_turned_between_them(turned):
+    rng = np.random.default_rng(0)
+    shapes = {"w": [1, 12, 3], "r": [1, 12, 3], "v": [1, 12, 3], "s": [1, 12, 3]}
+    stored = {name: rng.standard_normal(shape, dtype=np.float32) for name, shape in shapes.items()}
+    nodes = [
+        helper.make_node("LSTM", ["x", "w", "r"], ["a", "h"], hidden_size=3),
+        helper.make_node("Squeeze", ["a"], ["b"], axes=[1]),
+        helper.make_node("Transpose", ["b"], ["c"], perm=[1, 0, 2] if turned else [0, 1, 2]),
+        helper.make_node("LSTM", ["c", "v", "s"], ["y", "k"], hidden_size=3),
+        helper.make_node("Concat", ["k", "h"], ["z"], axis=0),
+    ]
+    proto = model(
+        nodes, {"x": (FLOAT, [2, 2, 3])}, {"y": (FLOAT, None), "z": (FLOAT, None)}, stored, opset=11
+    )
+    x = rng.standard_normal((2, 2, 3), dtype=np.float32)
+    assert sum(op.key == "aten.lstm" for op in open_onnx(proto).graph.ops) == (2 if turned else 1)
+    agree(proto, x)

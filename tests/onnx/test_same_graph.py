@@ -1,4 +1,7 @@
-"""The same network gives the same graph, compiled directly and from both of torch's ONNX exporters."""
+"""The same network gives the same graph, compiled directly and from both of torch's ONNX exporters.
+
+`benchmarks/onnx_same_graph.py` compares networks of real sizes in all four ways of exporting them.
+"""
 
 import contextlib
 import io
@@ -10,7 +13,9 @@ from torch import nn
 
 import wsgraph
 from tests.onnx.models import by_graph
-from tests.onnx.structure import assert_same, features
+from wsgraph.frontends.onnx.opening import open_onnx
+from wsgraph.ir.execute import execute
+from wsgraph.testing.same_graph import difference, features
 
 
 class Unet(nn.Module):
@@ -51,18 +56,6 @@ class First(nn.Module):
         return self.model(x)[0]
 
 
-def resnet18():
-    import torchvision
-
-    return torchvision.models.resnet18(num_classes=3), torch.randn(1, 3, 32, 32)
-
-
-def mobilenet():
-    import torchvision
-
-    return torchvision.models.mobilenet_v3_small(num_classes=3), torch.randn(1, 3, 32, 32)
-
-
 def vit():
     import torchvision
 
@@ -85,31 +78,52 @@ def bert():
     )
 
 
-def gpt2():
-    from transformers import GPT2Config, GPT2LMHeadModel
+class Recurrent(nn.Module):
+    """Two recurrent layers; all results are used, the last states too."""
 
-    config = GPT2Config(vocab_size=11, n_embd=8, n_layer=1, n_head=2, n_positions=9, use_cache=False)
-    return GPT2LMHeadModel(config), torch.zeros(1, 5, dtype=torch.int64)
+    def __init__(self, kind, **options):
+        super().__init__()
+        self.table, self.layers = nn.Embedding(9, 5), getattr(nn, kind)(5, 4, 2, **options)
+        self.last = nn.Linear(8 if options.get("bidirectional") else 4, 2)
+
+    def forward(self, x):
+        out, states = self.layers(self.table(x))
+        return self.last(out), states
+
+
+def recurrent(kind, **options):
+    return lambda: (Recurrent(kind, **options), torch.zeros(7, 1, dtype=torch.int64))
+
+
+class Chain(nn.Module):
+    """Two modules of one layer each, and a state that is learned: nothing to be put together here."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.LSTM(5, 4), nn.GRU(4, 4)
+        self.c, self.state = nn.GRU(4, 4), nn.Parameter(torch.randn(1, 1, 4))
+
+    def forward(self, x):
+        return self.c(self.b(self.a(x)[0], self.state)[0])[0]
 
 
 NETWORKS = {
     "unet": lambda: (Unet(), torch.randn(1, 1, 8, 8)),
     "written": lambda: (Written(), torch.randn(1, 4)),
-    "resnet18": resnet18,
-    "mobilenet": mobilenet,
+    "lstm": recurrent("LSTM"),
+    "bilstm": recurrent("LSTM", bidirectional=True, bias=False),
+    "gru": recurrent("GRU"),
+    "bigru": recurrent("GRU", bidirectional=True),
+    "rnn": recurrent("RNN", nonlinearity="relu"),
+    "chain": lambda: (Chain(), torch.randn(7, 1, 5)),
     "vit": vit,
     "swin": swin,
     "bert": bert,
-    "gpt2": gpt2,
 }
-UNEXPORTABLE = {("gpt2", False)}  # the older exporter does not know aten::diff
-SLOW = {
-    ("mobilenet", True),
-    ("swin", True),
-    ("resnet18", True),
-    ("vit", True),
-    ("bert", False),
-}  # seconds in the newer exporter; docs/onnx.md has their figures
+
+NEW, OLD = {"dynamo": True}, {"dynamo": False}
+PLAIN = {"dynamo": False, "do_constant_folding": False, "training": torch.onnx.TrainingMode.PRESERVE}
+"""The older exporter without its optimisations."""
 
 
 def randomised(model):
@@ -121,54 +135,77 @@ def randomised(model):
     return model.eval()
 
 
-def export(model, example, path, *, dynamo, opset=None):
-    """Without the exporters' own optimisations, which fold BatchNorm and position tables."""
-    options = {"optimize": False} if dynamo else {"do_constant_folding": False, "opset_version": opset or 17}
-    if not dynamo:
-        options["training"] = torch.onnx.TrainingMode.PRESERVE
+def export(model, example, path, settings):
     quiet = io.StringIO()
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporters deprecate themselves, and parts of torch
-            torch.onnx.export(model, (example,), path, dynamo=dynamo, **options)
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
+    with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporters deprecate themselves, and parts of torch
+        torch.onnx.export(model, (example,), str(path), **settings)
     return path
 
 
-CASES = [(n, d) for n in NETWORKS for d in (False, True) if (n, d) not in UNEXPORTABLE | SLOW]
+def folded(model):
+    """Convolutions with their BatchNorm folded in, by torch itself."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's module uses what torch deprecates
+        from torch.fx.experimental.optimization import fuse
+    return fuse(model)
 
 
-@pytest.mark.parametrize(("name", "dynamo"), CASES)
-def test_the_same_graph_and_weights(tmp_path, name, dynamo):
+def built(name):
     torch.manual_seed(0)
     model, example = NETWORKS[name]()
-    randomised(model)
-    direct = wsgraph.compile(model, example)
-    path = export(model, example, tmp_path / "m.onnx", dynamo=dynamo)
-    assert_same(direct, wsgraph.compile(path))
+    return randomised(model), example
+
+
+# The newer exporter takes seconds a network: the benchmark compares all of them with it.
+SAME = [(name, NEW) for name in ("written", "lstm")]
+SAME += [(name, OLD) for name in ("lstm", "bilstm", "gru", "bigru", "rnn", "chain", "vit", "bert")]
+SAME += [(name, PLAIN) for name in ("unet", "lstm", "gru", "swin")]
+
+
+@pytest.mark.parametrize(("name", "settings"), SAME, ids=lambda v: v if isinstance(v, str) else len(v))
+def test_the_same_graph_and_weights(tmp_path, name, settings):
+    model, example = built(name)
+    path = export(model, example, tmp_path / "m.onnx", settings)
+    assert not difference(wsgraph.compile(model, example), wsgraph.compile(path))
+
+
+@pytest.mark.parametrize(("name", "settings"), [("unet", NEW), ("unet", OLD)])
+def test_folding_of_batch_norm_is_all_that_defaults_change(tmp_path, name, settings):
+    model, example = built(name)
+    exported = wsgraph.compile(export(model, example, tmp_path / "m.onnx", settings))
+    assert difference(wsgraph.compile(model, example), exported)
+    assert not difference(wsgraph.compile(folded(model), example), exported, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["lstm", "bilstm", "gru", "bigru", "rnn", "chain"])
+def test_recurrent_layers_put_together_compute_the_same(tmp_path, name):
+    model, example = built(name)
+    path = export(model, example, tmp_path / "m.onnx", OLD)
+    source = open_onnx(path)
+    layers = [op.key for op in source.graph.ops if op.key in ("aten.lstm", "aten.gru", "aten.rnn_relu")]
+    assert len(layers) == (3 if name == "chain" else 1)
+    got = execute(source.graph, (example,), source.tensors)[0]
+    want, _ = torch.utils._pytree.tree_flatten(model(example))
+    assert len(got) == len(want)
+    for g, w in zip(got, want, strict=True):
+        torch.testing.assert_close(g, w, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("opset", [11, 13, 17])
 def test_older_opsets_write_layers_out(tmp_path, opset):
-    torch.manual_seed(0)
-    model, example = Written(), torch.randn(1, 4)
-    randomised(model)
-    path = export(model, example, tmp_path / "m.onnx", dynamo=False, opset=opset)
-    assert_same(wsgraph.compile(model, example), wsgraph.compile(path))
+    model, example = built("written")
+    path = export(model, example, tmp_path / "m.onnx", {**PLAIN, "opset_version": opset})
+    assert not difference(wsgraph.compile(model, example), wsgraph.compile(path))
     torch.testing.assert_close(by_graph(path, example)[0], model(example), rtol=1e-4, atol=1e-5)
 
 
 def test_the_comparison_can_fail():
     left, right = (wsgraph.compile(nn.Linear(3, n), "1x3") for n in (4, 5))
-    with pytest.raises(AssertionError):
-        assert_same(left, right)
+    assert "node block" in difference(left, right)
     other = wsgraph.compile(nn.Linear(3, 4), "1x3")
     assert len(features(left)) == len(features(other))
-    with pytest.raises(AssertionError):
-        assert_same(left, other)
+    assert "feature" in difference(left, other)
 
 
 def test_sizes_that_the_model_leaves_open(tmp_path):

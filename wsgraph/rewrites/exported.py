@@ -13,8 +13,10 @@ from wsgraph.rewrites.fuse_gates import fuse_gates
 from wsgraph.rewrites.fuse_gelu import fuse_gelu
 from wsgraph.rewrites.fuse_layer_norm import fuse_layer_norm
 from wsgraph.rewrites.fuse_linear import fuse_linear
+from wsgraph.rewrites.fuse_recurrent import fuse_recurrent
 from wsgraph.rewrites.fuse_roll import fuse_roll
 from wsgraph.rewrites.fuse_safe_softmax import fuse_safe_softmax
+from wsgraph.rewrites.fuse_slices import fuse_slices
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +33,8 @@ _PASSES: tuple[Callable[[Graph], Graph], ...] = (
     fuse_safe_softmax,
     fuse_layer_norm,
     fuse_roll,
+    fuse_recurrent,
+    fuse_slices,
 )
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import torch
 
-__all__ = ["Matcher", "number", "replace_each"]
+__all__ = ["Matcher", "number", "replace_each", "sort_operators"]
 
 
 class Matcher:
@@ -66,3 +66,19 @@ def replace_each(
             found = True
             matcher = Matcher(graph)
     return remove_dead_code(graph) if found else graph
+
+
+def sort_operators(graph: Graph) -> list[Op]:
+    """The operators so that each comes after those whose results it reads, otherwise as they are."""
+    producers = {value: op for op in graph.ops for value in op.outputs}
+    done: dict[int, Op] = {}
+    for last in graph.ops:
+        waiting = [last]
+        while waiting:
+            op = waiting[-1]
+            missing = [producers[v] for v in op.inputs() if v in producers and id(producers[v]) not in done]
+            if missing:
+                waiting += missing
+            else:
+                done.setdefault(id(waiting.pop()), op)
+    return list(done.values())

@@ -19,24 +19,25 @@ __all__ = ["external_tensor"]
 _REMEDY = "save the model again with onnx.save(..., save_as_external_data=True), and keep its files together"
 
 
-def external_tensor(proto: TensorProto, folder: Path | None) -> Tensor:
+def external_tensor(proto: TensorProto, folders: tuple[Path, ...]) -> Tensor:
     """A tensor whose bytes lie in another file, memory-mapped.
 
     Args:
         proto: the tensor; its ``external_data`` says where.
-        folder: the model's folder; None for a model that came without one.
+        folders: the model's folder; where its path is a link also that of the file it leads to. None for a
+            model that came without a file.
 
     Raises:
         CheckpointError: the path leaves the folder, the file is missing or too short, or the size is wrong.
     """
     entries = {e.key: e.value for e in proto.external_data}
     location = entries.get("location", "")
-    if folder is None:
+    if not folders:
         raise CheckpointError(
             f"tensor {proto.name!r} lies in {location!r}, and a model in memory has no folder",
             remedy="pass the model's path, or load it with onnx.load(path), which reads the weights too",
         )
-    path = _inside(folder, location, proto.name)
+    path = _inside(folders, location, proto.name)
     offset, length = (_number(entries, key, proto.name) for key in ("offset", "length"))
     size = path.stat().st_size
     offset = offset or 0
@@ -53,8 +54,8 @@ def external_tensor(proto: TensorProto, folder: Path | None) -> Tensor:
     return tensor_from_bytes(mapped, proto.data_type, tuple(proto.dims), proto.name)
 
 
-def _inside(folder: Path, location: str, name: str) -> Path:
-    """The file's path, which has to lie in the model's folder, links followed."""
+def _inside(folders: tuple[Path, ...], location: str, name: str) -> Path:
+    """The file's path, which has to lie in one of the folders, links followed."""
     pure = PurePosixPath(location)
     foreign = PureWindowsPath(location)
     parts = {*pure.parts, *foreign.parts}
@@ -62,14 +63,19 @@ def _inside(folder: Path, location: str, name: str) -> Path:
         raise _escapes(name, location)
     if ".." in parts:
         raise _escapes(name, location)
-    path = folder / location
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise _escapes(name, location)
-    if not path.is_file():
-        raise CheckpointError(
-            f"tensor {name!r} lies in {location!r}, which is not beside the model", remedy=_REMEDY
-        )
-    return path
+    roots = [folder.resolve() for folder in folders]
+    for path in (folder / location for folder in folders):
+        try:
+            real = path.resolve()
+        except (OSError, RuntimeError) as error:  # a link that leads to itself
+            raise _escapes(name, location) from error
+        if not any(real.is_relative_to(root) for root in roots):
+            raise _escapes(name, location)
+        if real.is_file():
+            return real
+    raise CheckpointError(
+        f"tensor {name!r} lies in {location!r}, which is not beside the model", remedy=_REMEDY
+    )
 
 
 def _escapes(name: str, location: str) -> CheckpointError:

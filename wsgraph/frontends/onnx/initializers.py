@@ -25,6 +25,9 @@ _GENERATED = re.compile(
 )
 """Names that torch's exporters make up: the factor 0.5 of a forward has one, a parameter has its own."""
 
+_WRITTEN = re.compile(r"(/\S*)?/Constant(_\d+)?_output_0")
+"""Names of tensors that stand in the code itself; all other weights of the older exporter have their own."""
+
 _MASKED = -100.0
 """At or below this, an additive mask's one number besides zero switches a position off."""
 
@@ -71,6 +74,13 @@ class Initializers:
             return operand
         known = self._graph.tensors.get(operand.name)
         return known or self._graph.tensors.setdefault(operand.name, self._buffer(operand.name))
+
+    def zeros(self, operand: Value | Tensor) -> Value | Tensor:
+        """An initial state as a buffer where it is zero, which is no state that was learned."""
+        known = self._values.get(operand.name) if isinstance(operand, Value) else None
+        if known is operand and not bool(self._tensors[operand.name].any()):
+            return self.buffer(operand)
+        return operand
 
     def numbers(self, value: Value) -> Tensor | None:
         """The numbers behind a parameter that is used to steer the computation, or None."""
@@ -123,6 +133,8 @@ class Initializers:
             return False
         if tensor.numel() == 1 and tensor.dim() <= 1:
             return not self._generated(name) if self._exporter == "pytorch" else tensor.dim() == 1
+        if self._exporter == "pytorch" and _WRITTEN.fullmatch(name) and not bool(tensor.any()):
+            return False  # torch.zeros in the code, such as a recurrent layer's initial state
         return not _is_mask(tensor, generated=self._generated(name))
 
     def _generated(self, name: str) -> bool:

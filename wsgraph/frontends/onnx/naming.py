@@ -17,20 +17,21 @@ def scope_of(proto: NodeProto) -> str:
     """``layer1.0.conv1``; the node's own name where the exporter left no trace of modules."""
     for entry in proto.metadata_props:
         if entry.key == _SCOPES:
-            return _innermost(entry.value) or proto.name
+            scope = _innermost(entry.value)
+            return proto.name if scope is None else scope
     if proto.name.startswith("/"):
         return _joined(proto.name.strip("/").split("/")[:-1])
     return proto.name
 
 
-def _innermost(text: str) -> str:
+def _innermost(text: str) -> str | None:
     """The last but one of ``['', 'layer1', 'layer1.0', 'conv2d']``, whose last is the operator."""
     try:
         scopes = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return ""
+        return None
     if not isinstance(scopes, list) or len(scopes) < 2 or not isinstance(scopes[-2], str):
-        return ""
+        return None
     return scopes[-2]
 
 

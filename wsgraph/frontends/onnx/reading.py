@@ -13,6 +13,7 @@ from onnx import ModelProto, TensorProto
 
 from wsgraph.errors import CheckpointError
 from wsgraph.frontends.onnx.external import external_tensor
+from wsgraph.frontends.onnx.four_bits import refuse_four_bit_results
 from wsgraph.frontends.onnx.layout import strip_weights
 from wsgraph.frontends.onnx.registry import OPSETS
 from wsgraph.frontends.onnx.tensors import tensor_from_bytes, tensor_from_proto
@@ -67,10 +68,12 @@ def read_file(path: Path) -> Opened:
         raise CheckpointError(f"{path.name}: {error.message}", remedy=error.remedy) from error
     model = _parsed(stripped.message, path.name)
     _check_text(model, path.name)
+    # A link that the user names, as in Hugging Face's cache, stands for the file that it leads to.
+    folders = tuple(dict.fromkeys((path.parent, path.resolve().parent)))
     tensors = {}
     for proto, place in zip(model.graph.initializer, stripped.places, strict=True):
         if place is None:
-            tensors[proto.name] = _tensor(proto, path.parent)
+            tensors[proto.name] = _tensor(proto, folders)
         else:
             start, length = place
             raw = mapped[start : start + length]
@@ -83,10 +86,11 @@ def read_proto(model: ModelProto) -> Opened:
 
     Raises:
         CheckpointError: it is malformed, too new, or its weights lie in files.
+        UnsupportedTypeError: it has elements of a type that torch lacks, or rounds to four bits.
     """
     copy = ModelProto()
     copy.CopyFrom(model)
-    tensors = {proto.name: _tensor(proto, None) for proto in copy.graph.initializer}
+    tensors = {proto.name: _tensor(proto, ()) for proto in copy.graph.initializer}
     return _checked(copy, tensors, "the ONNX model")
 
 
@@ -117,9 +121,9 @@ def _check_text(message: Message, where: str) -> None:
                 raise CheckpointError(f"{where} is damaged: a {field.name} is no text", remedy=_AGAIN)
 
 
-def _tensor(proto: TensorProto, folder: Path | None) -> Tensor:
+def _tensor(proto: TensorProto, folders: tuple[Path, ...]) -> Tensor:
     if proto.data_location == TensorProto.EXTERNAL:
-        return external_tensor(proto, folder)
+        return external_tensor(proto, folders)
     return tensor_from_proto(proto)
 
 
@@ -140,6 +144,7 @@ def _checked(model: ModelProto, tensors: dict[str, Tensor], where: str) -> Opene
     del model.graph.initializer[:]
     try:
         onnx.checker.check_model(_with_shapes(model), check_custom_domain=False)
+        refuse_four_bit_results(model)
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{where} is no valid ONNX model: {_reason(error)}", remedy=_AGAIN) from error
     return Opened(model, tensors, opsets)

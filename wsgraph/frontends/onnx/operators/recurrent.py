@@ -80,7 +80,7 @@ def _state_inputs(node: Node) -> tuple[int, ...]:
 def _start(node: Node, position: int, directions: int, size: int) -> Any:
     """The state before the first step, ``[directions, batch, size]``."""
     if node.has(position):
-        state = node.x(position)
+        state = node.emitter.initializers.zeros(node.x(position))
         return node.call(aten.transpose.int, state, 0, 1) if node.attr("layout", 0) else state
     batch = node.x(0).shape[0 if node.attr("layout", 0) else 1]
     return torch.zeros(directions, batch, size, dtype=node.x(0).dtype)
