@@ -18,7 +18,7 @@ __all__ = ["choose_basis", "terms_for"]
 
 _TOLERANCE = {torch.float32: 4e-7, torch.float64: 1e-15}
 _MAX_TURNS = {torch.float32: 32.0, torch.float64: 1e9}
-_MAX_TURNS_OF_FEW = {torch.float32: 2.0, torch.float64: 1e9}
+_MAX_TURNS_OF_FEW = {torch.float32: 8.0, torch.float64: 1e9}
 """Beyond so many turns the phase 2πbw itself is rounded to more than the tolerance: then the naive formula
 and the expansion would both be right and yet differ, so those weights take the naive formula. Where weights
 are no more than nodes (scales around one, biases) it costs little to be strict."""
