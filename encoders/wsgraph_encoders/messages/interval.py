@@ -30,7 +30,6 @@ _DIRECT_COST = 3
 """Cost of one Fourier feature of a single edge in Chebyshev terms: a sine, and no matrix product."""
 _SAMPLE = 1 << 16
 _GRID = 16
-_HAIR = 1 + 1e-5
 _ABSURD = 1e5
 _LADDER = 24
 
@@ -116,8 +115,10 @@ def _interval(centre: float, half: float, key: bytes, dtype: torch.dtype, *, spl
         grid = 2.0 ** math.floor(math.log2(half) - 4)
         half += abs(centre - round(centre / grid) * grid)
         centre = round(centre / grid) * grid
-    # A hair wider than the weights, so that rounding leaves none outside.
-    half = _HAIR * 2.0 ** (math.ceil(math.log2(half) * _GRID - 1e-9) / _GRID)
+    # Powers of two stay what they are, for scaling by them rounds nothing: initial weights often have one.
+    half = 2.0 ** (math.ceil(math.log2(half) * _GRID - 1e-9) / _GRID)
+    # The factor that weights are multiplied by is what float32 makes of it, or all would be off alike.
+    half = 1 / torch.tensor(1 / half, dtype=torch.float32).item()
     phase = omega * half
     # Far beyond use, counting terms one by one would only take time.
     terms = terms_for(key, half, _TOLERANCE[dtype]) if phase < _ABSURD else math.ceil(phase)
