@@ -48,11 +48,11 @@ class Group:
             CheckpointError: an element is NaN or infinite, or no real number.
         """
         features = [stream.feature(view) for stream in self.streams]
-        for feature, position in zip(features, self.positions, strict=True):
-            _check_finite(feature, view.name, position)
-        if len(features) == 1:
-            return features[0].unsqueeze(0)
-        return torch.stack(features)
+        together = features[0].unsqueeze(0) if len(features) == 1 else torch.stack(features)
+        if not _is_finite(together):
+            for feature, position in zip(features, self.positions, strict=True):
+                _check_finite(feature, view.name, position)
+        return together
 
     def fresh(self) -> Group:
         """The group without cached derived tensors, whose autograd graphs serve one backward pass only."""
@@ -106,15 +106,23 @@ def collate(streams: Iterable[EventStream]) -> Batch:
     return Batch(tuple(groups), len(streams))
 
 
-def _check_finite(feature: Tensor, name: str, position: int) -> None:
-    """Whether the extremes are finite: one pass, and NaN if any element is."""
+def _is_finite(feature: Tensor) -> bool:
+    """Whether the extremes are finite: one pass, and NaN if any element is. Complex numbers are not."""
     if feature.is_complex():
-        raise CheckpointError(f"parameter {name!r} of stream {position} is complex; features are real")
+        return False
     if feature.numel() == 0 or not feature.is_floating_point():
-        return
+        return True
     wide = feature.detach()
     wide = wide.float() if wide.dtype.itemsize == 1 else wide
-    if not all(math.isfinite(extreme) for extreme in torch.aminmax(wide)):
+    return all(math.isfinite(extreme) for extreme in torch.aminmax(wide))
+
+
+def _check_finite(feature: Tensor, name: str, position: int) -> None:
+    """Name the parameter at fault, if it is this one."""
+    if feature.is_complex():
+        raise CheckpointError(f"parameter {name!r} of stream {position} is complex; features are real")
+    if not _is_finite(feature):
+        wide = feature.float() if feature.dtype.itemsize == 1 else feature
         bad = int((~torch.isfinite(wide)).sum())
         raise CheckpointError(
             f"parameter {name!r} of stream {position} has {bad:,} elements that are NaN or infinite",

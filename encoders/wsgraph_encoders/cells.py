@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
-from torch import nn
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from torch import Tensor, nn
 
 __all__ = ["MemoryCell"]
+
+_TILE = 1 << 18
+"""Gates in a tile: what a core's cache holds."""
 
 
 class MemoryCell(nn.Module):
@@ -36,6 +34,20 @@ class MemoryCell(nn.Module):
         Returns:
             ``[batch, n, hidden]``.
         """
+        if torch.is_grad_enabled() or message.numel() <= _TILE // 3:
+            return self._update(gates, message)
+        # Without gradients nothing but the result is kept, so that a tile never leaves the cache.
+        batch, n, hidden = message.shape
+        gates, out = gates.expand(batch, n, -1), torch.empty_like(message)
+        rows = max(1, _TILE // (3 * hidden))
+        per_network, networks = min(n, rows), max(1, rows // max(n, 1))
+        for b in range(0, batch, networks):
+            for i in range(0, n, per_network):
+                tile = slice(b, b + networks), slice(i, i + per_network)
+                out[tile] = self._update(gates[tile], message[tile])
+        return out
+
+    def _update(self, gates: Tensor, message: Tensor) -> Tensor:
         mapped, width = self.hidden_map(message), 2 * message.shape[-1]
         reset, update = torch.sigmoid(gates[..., :width] + mapped[..., :width]).chunk(2, -1)
         new = torch.tanh(torch.addcmul(gates[..., width:], reset, mapped[..., width:]))

@@ -128,17 +128,19 @@ class DNGEncoder(nn.Module):
     ) -> dict[int, Tensor]:
         setting = Setting(group, self.message, self.fourier, self.tags.by_tag(group.structure))
         encode, memories, place = self.passes[number], dict[int, Tensor](), 0
-        for step in group.program.steps:
-            block = step.node.id
+        for steps in group.program.bundles:
+            blocks, step = [step.node.id for step in steps], steps[0]
             if step.links:
                 shift = self.embeddings(step, group.program)
-                memory = encode(setting, step, memories, shift, None if before is None else before[block])
+                past = None if before is None else torch.cat([before[block] for block in blocks], 1)
+                memory = encode(setting, steps, memories, shift, past)
                 if history is not None:
                     history.add(step.node.t, memory)
             else:
                 memory = self.sources(step, place)  # shared by all streams
                 place += 1
-            memories[block] = memory
-            for dead in () if keep else step.dead:
+            sizes = [step.node.size for step in steps]
+            memories.update(zip(blocks, memory.split(sizes, 1), strict=True))
+            for dead in () if keep else (block for step in steps for block in step.dead):
                 del memories[dead]
         return memories

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-__all__ = ["FourierFeatures", "ScalarMap", "fourier_features"]
+__all__ = ["FourierFeatures", "ScalarMap", "fourier_features", "fourier_phase"]
 
 _LARGEST = 1e30
 """Far beyond this the phase of a finite number overflows; no digit of it means anything long before."""
@@ -16,9 +16,14 @@ _LARGEST = 1e30
 
 def fourier_features(x: Tensor, frequencies: Tensor) -> Tensor:
     """``[sin 2πbx, cos 2πbx]``: ``[...]`` to ``[..., 2F]``, in the dtype of ``frequencies`` ``[F]``."""
-    x = x.to(frequencies.dtype).clamp(-_LARGEST, _LARGEST)
-    phase = (2 * math.pi) * (x.unsqueeze(-1) * frequencies)
+    phase = fourier_phase(x.unsqueeze(-1), frequencies)
     return torch.cat([phase.sin(), phase.cos()], -1)
+
+
+def fourier_phase(x: Tensor, frequencies: Tensor) -> Tensor:
+    """``2πbx``, in the dtype of ``frequencies``; the two are broadcast."""
+    x = x.to(frequencies.dtype).clamp(-_LARGEST, _LARGEST)
+    return (2 * math.pi) * (x * frequencies)
 
 
 class ScalarMap(NamedTuple):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from wsgraph.events.blocks import Learned
 from wsgraph_encoders.cells import MemoryCell
 from wsgraph_encoders.maps import Call
+from wsgraph_encoders.messages.wiring import DenseWiring
 from wsgraph_encoders.program import gather_sources
 from wsgraph_encoders.values import edge_weights, node_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from wsgraph_encoders.batch import Group
     from wsgraph_encoders.config import DNGConfig
@@ -67,53 +69,80 @@ class EncoderPass(nn.Module):
     def forward(
         self,
         setting: Setting,
-        step: Step,
+        steps: tuple[Step, ...],
         memories: Mapping[int, Tensor],
         shift: Tensor | None,
         before: Tensor | None,
     ) -> Tensor:
-        """The memories of one step's nodes, ``[batch, n, hidden]`` (Eq. 4 to 6).
+        """The memories of a bundle's nodes, block after block, ``[batch, n, hidden]`` (Eq. 4 to 6).
 
         Args:
             setting: the group and what goes with it.
-            step: the node block and its edges.
+            steps: the node blocks and their edges.
             memories: those of earlier blocks.
             shift: what options add to the nodes' features, ``[2F]``.
             before: the nodes' memories from the pass before; None in the first one.
         """
-        parts = [self._message(setting, step, link, memories) for link in step.links]
+        links = zip(*(step.links for step in steps), strict=True)
+        parts = [self._message(setting, steps, stacked, memories) for stacked in links]
         message = sum(parts[1:], parts[0])
-        key = self.sets.node_key(step)
+        key = self.sets.node_key(steps[0])
         own = self.own[key]
         assert isinstance(own, nn.Linear)
-        gates = self._gates(setting, step, own, shift) if before is None else self.rnn.input_map(own(before))
+        gates = self._gates(setting, steps, own, shift) if before is None else self.rnn.input_map(own(before))
         memory: Tensor = self.dropout(self.norm[key](self.rnn(gates, message)))
         return memory.expand(len(setting.group.streams), -1, -1)
 
-    def _message(self, setting: Setting, step: Step, link: Link, memories: Mapping[int, Tensor]) -> Tensor:
-        feature = link.edge.feature
+    def _message(
+        self,
+        setting: Setting,
+        steps: tuple[Step, ...],
+        links: tuple[Link, ...],
+        memories: Mapping[int, Tensor],
+    ) -> Tensor:
+        """The messages along one link of each step; all have the same sources."""
+        link, dtype = links[0], setting.fourier.b.dtype
+        feature, wiring = link.edge.feature, link.wiring
         if link.kind == "learned":
             assert isinstance(feature, Learned)
             weights = setting.tags[feature.tag] * (feature.scale * link.edge.multiplicity)
         else:
-            weights = edge_weights(setting.group, link, step, setting.fourier.b.dtype)
-        sources = gather_sources(link, memories)
-        call = Call(setting.message, setting.fourier, link.wiring, weights, sources)
-        result: Tensor = self.messages[self.sets.message_key(link, step)](call)
+            stacked = zip(links, steps, strict=True)
+            weights = _joined([edge_weights(setting.group, one, step, dtype) for one, step in stacked], 2)
+        if len(links) > 1:
+            assert isinstance(wiring, DenseWiring)
+            wiring = DenseWiring(1, weights.shape[2], wiring.n_src)
+        call = Call(setting.message, setting.fourier, wiring, weights, gather_sources(link, memories))
+        result: Tensor = self.messages[self.sets.message_key(link, steps[0])](call)
         return result
 
-    def _gates(self, setting: Setting, step: Step, own: nn.Linear, shift: Tensor | None) -> Tensor:
+    def _gates(
+        self, setting: Setting, steps: tuple[Step, ...], own: nn.Linear, shift: Tensor | None
+    ) -> Tensor:
         """The GRU's side of the nodes' own features: ``[batch or 1, n or 1, 3·hidden]``."""
-        enter, dtype = self.rnn.input_map, setting.fourier.b.dtype
-        bias = node_values(setting.group, step, "bias", dtype) if "bias" in step.features else None
+        enter, names = self.rnn.input_map, steps[0].features
+        bias = _values(setting, steps, "bias") if "bias" in names else None
         if bias is None:  # nodes without a feature start from the zero vector (App. F.2)
             start = own.bias if shift is None else own(shift)
             gates: Tensor = enter(start).view(1, 1, -1)
         else:
             gates = setting.message.project(bias, setting.fourier.map(own, shift), enter.weight, enter.bias)
-        for name in step.features:
-            values = None if name == "bias" else node_values(setting.group, step, name, dtype)
+        for name in names:
+            values = None if name == "bias" else _values(setting, steps, name)
             if values is not None and self.further is not None:
                 more: Tensor = self.further(setting.fourier(values))
                 gates = gates + more @ enter.weight.t()
         return gates
+
+
+def _values(setting: Setting, steps: tuple[Step, ...], name: str) -> Tensor | None:
+    """A feature of a bundle's nodes, ``[batch, n]``; None where they have none of that name."""
+    dtype = setting.fourier.b.dtype
+    found = [node_values(setting.group, step, name, dtype) for step in steps]
+    values = [value for value in found if value is not None]
+    return _joined(values, 1) if values else None
+
+
+def _joined(parts: Sequence[Tensor], dim: int) -> Tensor:
+    """The parts one after another; a single one is not copied."""
+    return torch.cat(list(parts), dim) if len(parts) > 1 else parts[0]

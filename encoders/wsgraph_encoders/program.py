@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from wsgraph.events.blocks import Learned, NodeView, Pattern
-from wsgraph_encoders.messages.wiring import wire
+from wsgraph_encoders.messages.wiring import DenseWiring, wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +33,9 @@ EDGE_KINDS: tuple[EdgeKind, ...] = ("parallel", "mixing", "pointwise", "learned"
 """All kinds, the weightiest first."""
 
 _STATISTICS = ("running_mean", "running_var")
+
+_SMALL = 1 << 16
+"""Edges in a block up to which fewer calls are worth a copy of its weights."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,11 +111,13 @@ class Program:
         steps: one a node block, in topological order.
         outputs: ids of the output blocks: those of role ``output``, or else those that nothing reads.
         activation: the first activation in the network, or the empty string.
+        bundles: the steps, with those together that can be one: the projections to q, k and v.
     """
 
     steps: tuple[Step, ...]
     outputs: tuple[int, ...]
     activation: str
+    bundles: tuple[tuple[Step, ...], ...]
 
     @property
     def sources(self) -> tuple[Step, ...]:
@@ -157,7 +162,7 @@ def _cached(key: _Key) -> Program:
         if block not in outputs:
             dead[last].append(block)
     steps = tuple(Step(n, tuple(incoming[n.id]), tuple(dead[i])) for i, n in enumerate(structure.nodes))
-    return Program(steps, outputs, _first_activation(structure))
+    return Program(steps, outputs, _first_activation(structure), _bundles(steps))
 
 
 def _link(edge: EdgeBlock, structure: Structure) -> Link:
@@ -175,6 +180,41 @@ def _kind(edge: EdgeBlock, normalises: bool) -> EdgeKind:
     if edge.multiplicity > 1:
         return "parallel"
     return "pointwise" if edge.pattern is Pattern.ONE_TO_ONE else "mixing"
+
+
+def _bundles(steps: tuple[Step, ...]) -> tuple[tuple[Step, ...], ...]:
+    bundles: list[list[Step]] = []
+    for step in steps:
+        if bundles and _alike(bundles[-1][0], step):
+            bundles[-1].append(step)
+        else:
+            bundles.append([step])
+    return tuple(tuple(bundle) for bundle in bundles)
+
+
+def _alike(one: Step, other: Step) -> bool:
+    """Whether two steps read the same nodes in the same way, so that their weights can be stacked."""
+    return (
+        0 < len(one.links) == len(other.links)
+        and one.node.t == other.node.t
+        and one.node.attrs.get("activation") == other.node.attrs.get("activation")
+        and one.node.features.keys() == other.node.features.keys()
+        and not one.has_statistics
+        and all(_stackable(a, b) for a, b in zip(one.links, other.links, strict=True))
+    )
+
+
+def _stackable(one: Link, other: Link) -> bool:
+    return (
+        isinstance(one.wiring, DenseWiring)
+        and isinstance(other.wiring, DenseWiring)
+        and one.wiring.groups == other.wiring.groups == 1
+        and one.mixes
+        and one.kind == other.kind
+        and one.edge.src == other.edge.src
+        and one.multiplicity == other.multiplicity
+        and max(one.edge.num_edges, other.edge.num_edges) <= _SMALL
+    )
 
 
 def _first_activation(structure: Structure) -> str:

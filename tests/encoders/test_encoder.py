@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import wsgraph
 from tests.encoders.networks import NETWORKS, compiled, doubled, mlp, stream
 from wsgraph.errors import CheckpointError, StructureError
-from wsgraph_encoders import DNGConfig, DNGEncoder, collate
+from wsgraph_encoders import DNGConfig, DNGEncoder, batch, collate
 from wsgraph_encoders.errors import EncoderError
 from wsgraph_encoders.program import program_of
 
@@ -248,3 +248,16 @@ def test_programs_are_shared_and_drop_dead_blocks() -> None:
     assert program is program_of(stream("densenet").structure)
     dead = [block for step in program.steps for block in step.dead]
     assert len(dead) == len(set(dead)) == len(s.node_blocks) - 1
+
+
+def test_projections_encoded_together_are_those_encoded_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = encoder(passes=2)
+    program = program_of(stream("vit").structure)
+    assert max(len(bundle) for bundle in program.bundles) == 3, "q, k and v"
+    together = model(collate([stream("vit")] * 2))
+    alone = replace(program, bundles=tuple((step,) for step in program.steps))
+    monkeypatch.setattr(batch, "program_of", lambda _: alone)
+    apart = model(collate([stream("vit")] * 2))
+    for block, memory in apart.memories[1].items():
+        torch.testing.assert_close(together.memories[1][block], memory, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(together.embedding, apart.embedding, rtol=1e-4, atol=1e-5)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
-from wsgraph_encoders.fourier import fourier_features
+from wsgraph_encoders.fourier import fourier_features, fourier_phase
 
 if TYPE_CHECKING:
     from wsgraph_encoders.fourier import ScalarMap
 
-__all__ = ["Basis", "ChebyshevBasis", "FourierBasis", "frequency_key"]
+__all__ = ["Basis", "ChebyshevBasis", "ConstantBasis", "FourierBasis", "frequency_key"]
 
 _FEW = 1 << 13
 
@@ -64,15 +64,42 @@ class FourierBasis:
 
     def features(self, w: Tensor) -> Tensor:
         """``[rows, s]`` to ``[rows, 2F + 1, s]``."""
-        features = fourier_features(w, self.frequencies)
-        ones = features.new_ones(*features.shape[:-1], 1)
-        return torch.cat([features, ones], -1).transpose(-1, -2)
+        phase = fourier_phase(w.unsqueeze(1), self.frequencies.unsqueeze(-1))
+        return torch.cat([phase.sin(), phase.cos(), torch.ones_like(phase[:, :1])], 1)
 
     def coefficients(self, g: ScalarMap) -> Tensor:
         """``[2F + 1, c]``."""
         return torch.cat([g.weight.t(), g.bias.unsqueeze(0)])
 
     def inside(self, w: Tensor) -> Tensor | None:  # noqa: ARG002  it holds everywhere
+        """None."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantBasis:
+    """One, for weights that are all the same: a fresh normalisation's, say.
+
+    Attributes:
+        value: the weight.
+    """
+
+    value: float
+
+    @property
+    def terms(self) -> int:
+        """1."""
+        return 1
+
+    def features(self, w: Tensor) -> Tensor:
+        """``[rows, s]`` to ``[rows, 1, s]``."""
+        return torch.ones_like(w).unsqueeze(1)
+
+    def coefficients(self, g: ScalarMap) -> Tensor:
+        """``[1, c]``."""
+        return g(g.frequencies.new_tensor([self.value]))
+
+    def inside(self, w: Tensor) -> Tensor | None:  # noqa: ARG002  all weights are the same
         """None."""
         return None
 

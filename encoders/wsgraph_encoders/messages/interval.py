@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from wsgraph_encoders.messages.basis import ChebyshevBasis, FourierBasis, frequency_key
+from wsgraph_encoders.messages.basis import ChebyshevBasis, ConstantBasis, FourierBasis, frequency_key
 
 if TYPE_CHECKING:
     from wsgraph_encoders.messages.basis import Basis
@@ -18,7 +18,7 @@ __all__ = ["choose_basis", "terms_for"]
 
 _TOLERANCE = {torch.float32: 4e-7, torch.float64: 1e-15}
 _MAX_TURNS = {torch.float32: 32.0, torch.float64: 1e9}
-_MAX_TURNS_OF_FEW = {torch.float32: 1.0, torch.float64: 1e9}
+_MAX_TURNS_OF_FEW = {torch.float32: 8.0, torch.float64: 1e9}
 """Beyond so many turns the phase 2πbw itself is rounded to more than the tolerance: then the naive formula
 and the expansion would both be right and yet differ, so those weights take the naive formula. Where weights
 are no more than nodes (scales around one, biases) it costs little to be strict."""
@@ -75,9 +75,11 @@ def choose_basis(weights: Tensor, frequencies: Tensor, *, split: bool = True) ->
         frequencies: ``[F]``.
         split: whether a few weights may be left outside the interval, for :meth:`Basis.inside` to tell.
     """
-    weights = weights.detach()
+    fixed, weights = not weights.requires_grad, weights.detach()
     weights = weights.float() if weights.dtype.itemsize == 1 or not weights.is_floating_point() else weights
     low, high = (float(extreme) for extreme in torch.aminmax(weights))
+    if low == high and fixed:
+        return ConstantBasis(low)
     key, dtype = frequency_key(frequencies), frequencies.dtype
     direct = FourierBasis(frequencies)
     turns = (_MAX_TURNS if split else _MAX_TURNS_OF_FEW)[dtype] / _fastest(key)
@@ -106,15 +108,17 @@ def _interval(centre: float, half: float, key: bytes, dtype: torch.dtype, *, spl
     What is worked out for an interval is kept, so that the next block, or the next network, need not.
     """
     omega = 2 * math.pi * _fastest(key)
-    # A hair wider than the weights, so that rounding leaves none outside.
-    half = max(half * (1 + 1e-5), _MIN_PHASE / omega)
+    half = max(half, _MIN_PHASE / omega)
     if abs(centre) < half / 32:
         centre, half = 0.0, half + abs(centre)
     else:
         grid = 2.0 ** math.floor(math.log2(half) - 4)
         half += abs(centre - round(centre / grid) * grid)
         centre = round(centre / grid) * grid
-    half = 2.0 ** (math.ceil(math.log2(half) * _GRID) / _GRID)
+    # Powers of two stay what they are, for scaling by them rounds nothing: initial weights often have one.
+    half = 2.0 ** (math.ceil(math.log2(half) * _GRID - 1e-9) / _GRID)
+    # The factor that weights are multiplied by is what float32 makes of it, or all would be off alike.
+    half = 1 / torch.tensor(1 / half, dtype=torch.float32).item()
     phase = omega * half
     # Far beyond use, counting terms one by one would only take time.
     terms = terms_for(key, half, _TOLERANCE[dtype]) if phase < _ABSURD else math.ceil(phase)

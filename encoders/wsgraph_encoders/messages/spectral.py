@@ -81,11 +81,15 @@ class SpectralMessage:
 
     @untraced
     def project(self, values: Tensor, inner: ScalarMap, weight: Tensor, bias: Tensor) -> Tensor:
-        """See :meth:`Message.project`; the two linear maps meet in the coefficients."""
+        """See :meth:`Message.project`; of many values the two linear maps meet in the coefficients."""
         basis = choose_basis(values, inner.frequencies, split=False)
         features = basis.features(values.to(weight.dtype).reshape(1, -1))[0].t()
-        out = torch.addmm(bias, features, basis.coefficients(inner) @ weight.t())
-        return out.reshape(*values.shape, -1)
+        coefficients, (rows, terms), (out, c) = basis.coefficients(inner), features.shape, weight.shape
+        if terms * out * (c + rows) < rows * c * (terms + out):
+            mapped = torch.addmm(bias, features, coefficients @ weight.t())
+        else:
+            mapped = torch.addmm(bias, features @ coefficients, weight.t())
+        return mapped.reshape(*values.shape, -1)
 
 
 def _dense_single(basis: Basis, w: Tensor, u: Tensor, edge: ScalarMap) -> Tensor:
