@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from wsgraph.symmetry.components import components, degrees, densify, scramble
+from wsgraph.symmetry.leaves import Leaves
 
 if TYPE_CHECKING:
     from wsgraph.symmetry.incidence import Incidence
@@ -37,6 +38,8 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class _Graph:
+    """The graph that is searched, its leaves taken off and its vertices numbered anew."""
+
     colors: Tensor
     edges: Tensor
     hubs: Tensor
@@ -46,16 +49,12 @@ class _Graph:
 
 def find_groups(graph: Incidence) -> list[Group]:
     """All groups that the cuts find, each once, smallest units first."""
-    edges, hubs = graph.edges()
-    if not edges.shape[1]:
+    pinned = graph.pinned()
+    leaves = Leaves(graph, pinned)
+    searched = (~leaves.mask).nonzero().flatten()
+    whole = _searched(graph, leaves, pinned, searched)
+    if whole is None:
         return []
-    is_node, is_hub = (torch.zeros(graph.size, dtype=torch.bool) for _ in range(2))
-    for strip in graph.strips:
-        mask = {"nodes": is_node, "hub": is_hub}.get(strip.kind)
-        if mask is not None:
-            mask[strip.base : strip.base + strip.size] = True
-    edges, first = _distinct(edges, graph.size)
-    whole = _Graph(graph.colors(), edges, hubs[first], is_node, is_hub)
     seen: set[tuple[int, ...]] = set()
     groups = []
     for level, labels in enumerate(_cuts(whole)):
@@ -63,8 +62,31 @@ def find_groups(graph: Incidence) -> list[Group]:
             key = _key(table)
             if key not in seen:
                 seen.add(key)
-                groups.append(Group(table, level))
+                groups.append(Group(leaves.added(searched[table]), level))
     return groups
+
+
+def _searched(graph: Incidence, leaves: Leaves, pinned: Tensor, searched: Tensor) -> _Graph | None:
+    """The graph without its leaves; None if nothing moves."""
+    number = torch.full((graph.size,), -1)
+    number[searched] = torch.arange(len(searched))
+    colors = graph.colors()
+    leaves.recolor(colors)
+    colors = torch.unique(colors[searched], return_inverse=True)[1]
+    fixed = pinned[searched].nonzero().flatten()
+    colors[fixed] = -1 - fixed
+    kept = [(k, link) for k, link in enumerate(graph.links) if k not in leaves.types]
+    size = sum(len(link.left) for _, link in kept)
+    edges, hubs = torch.empty(3, size, dtype=torch.int64), torch.empty(size, dtype=torch.bool)
+    start = 0
+    for k, link in kept:
+        part = slice(start, start + len(link.left))
+        edges[0, part], edges[1, part], edges[2, part] = k, number[link.left], number[link.right]
+        hubs[part] = link.hub
+        start = part.stop
+    edges, first = _distinct(edges, len(searched))
+    is_node, is_hub = (graph.mask(kind)[searched] for kind in ("nodes", "hub"))
+    return _Graph(colors, edges, hubs[first], is_node, is_hub) if bool(is_node.any()) else None
 
 
 def _key(table: Tensor) -> tuple[int, ...]:
@@ -73,6 +95,8 @@ def _key(table: Tensor) -> tuple[int, ...]:
 
 def _distinct(edges: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Every typed edge once, and where it first stood."""
+    if not edges.shape[1]:
+        return edges, edges[0]
     pair = densify(edges[0], edges[1])
     key = pair * size + edges[2]
     _, inverse = torch.unique(key, return_inverse=True)
