@@ -69,9 +69,7 @@ def test_initial_states_from_another_layer_move_too() -> None:
     def forward(s: Net, x: Tensor, y: Tensor) -> Any:
         return s.o(s.layer(x, (s.h(y), s.c(y)))[0])
 
-    model = Net(
-        forward, layer=nn.LSTM(3, 5), h=nn.Linear(2, 5), c=nn.Linear(2, 5), o=nn.Linear(5, 2)
-    )
+    model = Net(forward, layer=nn.LSTM(3, 5), h=nn.Linear(2, 5), c=nn.Linear(2, 5), o=nn.Linear(5, 2))
     found = proved(model, "4x1x3", "1x1x2")
     assert permutations(found) == {("neurons", 5): 1}
     assert {("h.weight", 0, (0, 1, 1), 1), ("c.bias", 0, (0, 1, 1), 1)} < _places(found[0])
@@ -126,6 +124,7 @@ def test_cells_unrolled_by_hand() -> None:
 
 def test_steps_that_are_neurons_are_pinned() -> None:
     """A sequence whose steps are units of the layer before: they have an order."""
+
     def forward(s: Net, x: Tensor) -> Any:
         return s.o(s.layer(torch.relu(s.i(x)).unsqueeze(-1))[0])
 

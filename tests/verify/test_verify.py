@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 import wsgraph
 from tests.compiler.nets import Net
@@ -105,13 +105,14 @@ def test_a_group_that_is_too_large_fails_the_permutation(name: str) -> None:
 def test_moves_of_one_side_that_never_show_fail(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     """A group that is none: the model's output depends on what is moved, and does not change."""
     stream = wsgraph.compile(model, "1x3x4x4")
-    monkeypatch.setattr(Move, "applied", lambda self, tensor: tensor)
+    monkeypatch.setattr(Move, "applied", lambda _self, tensor: tensor)
     report = wsgraph.verify(stream, model, "1x3x4x4")
     assert [name for name, passed in _checks(report).items() if not passed] == ["no permutation"]
 
 
 def test_nothing_needs_to_show_where_nothing_matters() -> None:
     """With one token, an attention's weights are 1 whatever its queries and keys are."""
+
     def forward(s: Net, x: Tensor) -> Any:
         return F.scaled_dot_product_attention(s.q(x), s.k(x), x)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wsgraph.lowering.builder import GraphBuilder
     from wsgraph.provenance.axes import Axis
 
-__all__ = ["Neurons", "NeuronCache", "rows"]
+__all__ = ["NeuronCache", "Neurons", "rows"]
 
 _Key: TypeAlias = tuple[int, tuple[int, ...], tuple[int, ...], bool, int]
 

@@ -136,7 +136,9 @@ class _Lines:
         marks = self.notes.marks[ids]
         _, kind = torch.unique(marks, return_inverse=True)
         kind = torch.where(pinned, len(ids) + torch.arange(len(ids)), kind)
-        rank, _ = distinct_rows([kind])  # in order of appearance: layers that are alike share one index tensor
+        rank, _ = distinct_rows(
+            [kind]
+        )  # in order of appearance: layers that are alike share one index tensor
         return [f"class n{block} {self._index(rank)}"] if int(rank.max()) else []
 
     def _couples(self, ids: Tensor, groups: Tensor) -> list[str]:

@@ -48,11 +48,13 @@ class Link:
         left: one end of each ``[k]``.
         right: the other end.
         hub: whether the right ends are hubs.
+        shares: whether one that meets several is shared by them, as a key is by the queries of its group.
     """
 
     left: Tensor
     right: Tensor
     hub: bool
+    shares: bool = False
 
 
 @dataclass(eq=False)
@@ -81,9 +83,9 @@ class Incidence:
         self._size += size
         return strip
 
-    def link(self, left: Tensor, right: Tensor, *, hub: bool = False) -> None:
+    def link(self, left: Tensor, right: Tensor, *, hub: bool = False, shares: bool = False) -> None:
         """Edges of a new type from each of ``left`` to its partner in ``right``, ``[k]`` each."""
-        self.links.append(Link(left, right, hub))
+        self.links.append(Link(left, right, hub, shares))
 
     def pin(self, vertices: Tensor) -> None:
         """These vertices stay where they are."""

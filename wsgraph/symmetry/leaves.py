@@ -56,7 +56,7 @@ class Leaves:
             colors[link.left] = scramble(colors[link.left]) + number
 
     def _lists(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The leaves of each vertex, one after the other: where they begin, how many they are, and all of them."""
+        """All leaves, vertex by vertex: where each vertex's begin, how many it has, and the leaves."""
         left = torch.cat([torch.zeros(0, dtype=torch.int64), *(link.left for link in self._links)])
         leaf = torch.cat([torch.zeros(0, dtype=torch.int64), *(link.right for link in self._links)])
         order = torch.argsort(left, stable=True)
@@ -64,7 +64,7 @@ class Leaves:
         return counts.cumsum(0) - counts, counts, leaf[order]
 
     def added(self, table: Tensor) -> Tensor:
-        """Units ``[units, width]`` with the leaves of their vertices: all units have as many, in one order."""
+        """Units ``[units, width]`` with their vertices' leaves: all units have as many, in one order."""
         counts = self._count[table[0]]
         columns = torch.arange(table.shape[1]).repeat_interleave(counts)
         ends = counts.cumsum(0)

@@ -61,7 +61,9 @@ def draw(
         step = torch.arange(analysis.graph.size)
         for group in together:
             order = torch.randperm(group.table.shape[0], generator=generator)
-            step[group.table[order] if cyclic else group.table] = group.table[order.roll(1) if cyclic else order]
+            step[group.table[order] if cyclic else group.table] = group.table[
+                order.roll(1) if cyclic else order
+            ]
         total = step[total]
     return total
 

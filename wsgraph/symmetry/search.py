@@ -43,6 +43,7 @@ class _Graph:
     colors: Tensor
     edges: Tensor
     hubs: Tensor
+    shares: Tensor
     is_node: Tensor
     is_hub: Tensor
 
@@ -77,16 +78,17 @@ def _searched(graph: Incidence, leaves: Leaves, pinned: Tensor, searched: Tensor
     colors[fixed] = -1 - fixed
     kept = [(k, link) for k, link in enumerate(graph.links) if k not in leaves.types]
     size = sum(len(link.left) for _, link in kept)
-    edges, hubs = torch.empty(3, size, dtype=torch.int64), torch.empty(size, dtype=torch.bool)
+    edges = torch.empty(3, size, dtype=torch.int64)
+    hubs, shares = torch.empty(2, size, dtype=torch.bool)
     start = 0
     for k, link in kept:
         part = slice(start, start + len(link.left))
         edges[0, part], edges[1, part], edges[2, part] = k, number[link.left], number[link.right]
-        hubs[part] = link.hub
+        hubs[part], shares[part] = link.hub, link.shares
         start = part.stop
     edges, first = _distinct(edges, len(searched))
     is_node, is_hub = (graph.mask(kind)[searched] for kind in ("nodes", "hub"))
-    return _Graph(colors, edges, hubs[first], is_node, is_hub) if bool(is_node.any()) else None
+    return _Graph(colors, edges, hubs[first], shares[first], is_node, is_hub) if bool(is_node.any()) else None
 
 
 def _key(table: Tensor) -> tuple[int, ...]:
@@ -116,6 +118,9 @@ def _cuts(whole: _Graph) -> list[Tensor]:
     several[left[left_degree > 1]] = True
     several[right[(right_degree > 1) & ~whole.hubs]] = True
     shared = several & ~whole.is_node & ~whole.is_hub
+    met = torch.zeros_like(several)
+    met[left[whole.shares & (left_degree > 1)]] = True
+    met[right[whole.shares & (right_degree > 1)]] = True
     everything = torch.ones_like(single)
     cuts = [
         (single, torch.zeros_like(own)),
@@ -124,6 +129,8 @@ def _cuts(whole: _Graph) -> list[Tensor]:
         (everything, own | shared),
         (everything, own | several),
     ]
+    if bool(met.any()):
+        cuts.append((everything, own | shared | met))
     return [components(size, left, right, use, fixed) for use, fixed in cuts]
 
 

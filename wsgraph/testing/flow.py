@@ -23,7 +23,7 @@ _MIXES_BY_DEFINITION = frozenset(
                  "logcumsumexp", "local_response_norm", "normalize", "layer_norm", "native_layer_norm",
                  "rms_norm", "group_norm")
 )  # fmt: skip
-"""Neurons compete here (where a norm has no weights) without edges of their own: the graph keeps these as attributes of the nodes."""
+"""Neurons compete here without edges of their own (norms: where they have no weights)."""
 
 
 def check_flow(bench: Bench, op: Op, node: int) -> str | None:
