@@ -47,7 +47,6 @@ def test_experts(name: str) -> None:
     for seed in range(3):
         assert gap(before, run(model, wsgraph.permute(stream, seed).state_dict(), (x,))) < 1e-4
     found = permutations(wsgraph.symmetries(stream))
-    assert found[("neurons", 16)] == 1
     assert found[("neurons", 12)] == 3
     assert found[("value", 4)] == 2
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 import wsgraph
 from tests.compiler.nets import Net
@@ -55,7 +54,7 @@ def test_a_stream_of_another_model_fails(model: nn.Module) -> None:
 
 def _heads(s: Net, x: Tensor) -> Any:
     q, k, v = (t.view(1, 5, 2, 3).transpose(1, 2) for t in s.a(x).chunk(3, -1))
-    return s.b(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+    return s.b(nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
 
 _TOO_LARGE: dict[str, tuple[nn.Module, str, str, tuple[int, str]]] = {
@@ -75,8 +74,8 @@ _TOO_LARGE: dict[str, tuple[nn.Module, str, str, tuple[int, str]]] = {
     ),
     "meet": (Net(_heads, a=nn.Linear(3, 18), b=nn.Linear(6, 2)), "1x5x3", "meet", (3, "query_key")),
     "pin": (
-        Net(lambda s, x: s.b(F.avg_pool1d(s.a(x), 2)), a=nn.Linear(3, 4), b=nn.Linear(2, 2)), "1x5x3",
-        "pin", (4, "neurons"),
+        Net(lambda s, x: s.b(nn.functional.avg_pool1d(s.a(x), 2)), a=nn.Linear(3, 4), b=nn.Linear(2, 2)),
+        "1x5x3", "pin", (4, "neurons"),
     ),
     "recurrence": (
         Net(lambda s, x: s.b(s.a(x)[0]), a=nn.LSTM(3, 4), b=nn.Linear(4, 2)), "4x1x3",
@@ -114,7 +113,7 @@ def test_nothing_needs_to_show_where_nothing_matters() -> None:
     """With one token, an attention's weights are 1 whatever its queries and keys are."""
 
     def forward(s: Net, x: Tensor) -> Any:
-        return F.scaled_dot_product_attention(s.q(x), s.k(x), x)
+        return nn.functional.scaled_dot_product_attention(s.q(x), s.k(x), x)
 
     net = Net(forward, q=nn.Linear(3, 4), k=nn.Linear(3, 4))
     assert wsgraph.verify(None, net, "1x1x3").ok

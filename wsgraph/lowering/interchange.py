@@ -119,16 +119,19 @@ class _Gatherer:
             self._picked(x, picked_dims(op))
 
     def _picked(self, x: Activation, dims: set[int]) -> None:
-        """Neurons at different places along dimensions that are picked from are told apart."""
         for axis in x.axes:
-            along = [d for d in axis.dims if d in dims]
-            if along and not axis.is_nodes:
-                self._pin(axis)
-            elif along:
-                small = axis.small()
-                place = torch.arange(math.prod(small.shape[d] for d in along))
-                sizes = [n if d in along else 1 for d, n in enumerate(small.shape)]
-                self.notes.tell_apart(small.reshape(-1), place.view(sizes).expand(small.shape).reshape(-1, 1))
+            if not axis.is_sites:
+                self._place(axis, [d for d in axis.dims if d in dims])
+
+    def _place(self, axis: Axis, along: list[int]) -> None:
+        """Neurons at different places along some dimensions are told apart."""
+        if along and not axis.is_nodes:
+            self._pin(axis)
+        elif along:
+            small = axis.small()
+            place = torch.arange(math.prod(small.shape[d] for d in along))
+            place = place.view([n if d in along else 1 for d, n in enumerate(small.shape)])
+            self.notes.tell_apart(small.reshape(-1), place.expand(small.shape).reshape(-1, 1))
 
     def _activation(self, value: Value) -> Activation | None:
         state = self.states.get(value)
@@ -192,13 +195,16 @@ class _Gatherer:
 
     def _meet(self, axis: Axis, own: list[int], other: Value, letters: list[int]) -> None:
         along = [d for d, letter in enumerate(letters) if letter in own and other.shape[d] > 1]
+        met = {letters[d] for d in along}
         state = self.states.get(other)
         if not along or (isinstance(state, ParamValue) and state.kind.value == "parameter"):
             return
         if isinstance(state, Activation):
             partners = [a for a in state.axes if not a.is_sites and set(a.dims) & set(along)]
-            if len(partners) != 1:
+            if len(partners) > 1:
                 self._pin(axis)
+            elif not partners:  # alike for all neurons of a place
+                self._place(axis, [d for d, c in zip(axis.dims, own, strict=True) if c in met])
             return
         data = None if isinstance(state, ParamValue) else self.constants.fixed(other)
         if data is None:
