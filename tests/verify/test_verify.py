@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import wsgraph
 from tests.compiler.nets import Net
 from wsgraph.events.blocks import ParamView
+from wsgraph.verification.others import Move, crossing
 
 
 @pytest.fixture
@@ -51,17 +52,93 @@ def test_a_stream_of_another_model_fails(model: nn.Module) -> None:
     assert not checks["ledger"]
 
 
-def test_a_false_claim_fails_the_permutation() -> None:
-    """Two neurons that a constant tells apart, in a stream whose notes were tampered with."""
-    net = Net(lambda s, x: s.b(s.a(x) * torch.arange(4.0)), a=nn.Linear(3, 4), b=nn.Linear(4, 2))
-    stream = wsgraph.compile(net, "1x3")
+def _heads(s: Net, x: Tensor) -> Any:
+    q, k, v = (t.view(1, 5, 2, 3).transpose(1, 2) for t in s.a(x).chunk(3, -1))
+    return s.b(nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+
+_TOO_LARGE: dict[str, tuple[nn.Module, str, str, tuple[int, str]]] = {
+    # note that is taken out of the stream: what is claimed without it
+    "class": (
+        Net(lambda s, x: s.b(s.a(x) * torch.arange(4.0)), a=nn.Linear(3, 4), b=nn.Linear(4, 2)), "1x3",
+        "class", (4, "neurons"),
+    ),
+    "two neurons that differ": (
+        Net(lambda s, x: s.b(s.a(x) * torch.tensor([1.0, 2.0])), a=nn.Linear(3, 2), b=nn.Linear(2, 2)),
+        "1x3", "class", (2, "neurons"),
+    ),
+    "couple": (
+        nn.Sequential(
+            nn.Conv2d(3, 6, 1), nn.GroupNorm(2, 6, affine=False), nn.ReLU(), nn.Conv2d(6, 2, 1)
+        ), "1x3x4x4", "couple", (6, "neurons"),
+    ),
+    "meet": (Net(_heads, a=nn.Linear(3, 18), b=nn.Linear(6, 2)), "1x5x3", "meet", (3, "query_key")),
+    "pin": (
+        Net(lambda s, x: s.b(nn.functional.avg_pool1d(s.a(x), 2)), a=nn.Linear(3, 4), b=nn.Linear(2, 2)),
+        "1x5x3", "pin", (4, "neurons"),
+    ),
+    "recurrence": (
+        Net(lambda s, x: s.b(s.a(x)[0]), a=nn.LSTM(3, 4), b=nn.Linear(4, 2)), "4x1x3",
+        "meet", (4, "neurons"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", _TOO_LARGE)
+def test_a_group_that_is_too_large_fails_the_permutation(name: str) -> None:
+    """Streams without one kind of the compiler's notes claim more than holds."""
+    net, spec, note, (size, kind) = _TOO_LARGE[name]
+    stream = wsgraph.compile(net, spec)
+    assert wsgraph.verify(stream, net, spec).ok
     lines = stream.structure.meta["symmetry"]
     assert isinstance(lines, tuple)
-    meta = {**stream.structure.meta, "symmetry": tuple(n for n in lines if not str(n).startswith("class"))}
+    meta = {**stream.structure.meta, "symmetry": tuple(n for n in lines if not str(n).startswith(note))}
     fooled = wsgraph.EventStream(replace(stream.structure, meta=meta), stream.weights)
-    report = wsgraph.verify(fooled, net, "1x3")
-    assert [name for name, passed in _checks(report).items() if not passed] == ["permutation"]
-    assert "4 neurons" in str(report)
+    assert (size, kind) in {(s.size, s.kind) for s in wsgraph.symmetries(fooled)}
+    for seed in range(5):
+        report = wsgraph.verify(fooled, net, spec, seed=seed)
+        assert [name for name, passed in _checks(report).items() if not passed] == ["permutation"]
+        assert f"{size} {kind}" in str(report)
+
+
+def test_moves_of_one_side_that_never_show_fail(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group that is none: the model's output depends on what is moved, and does not change."""
+    stream = wsgraph.compile(model, "1x3x4x4")
+    monkeypatch.setattr(Move, "applied", lambda _self, tensor: tensor)
+    report = wsgraph.verify(stream, model, "1x3x4x4")
+    assert [name for name, passed in _checks(report).items() if not passed] == ["no permutation"]
+
+
+def test_nothing_needs_to_show_where_nothing_matters() -> None:
+    """With one token, an attention's weights are 1 whatever its queries and keys are."""
+
+    def forward(s: Net, x: Tensor) -> Any:
+        return nn.functional.scaled_dot_product_attention(s.q(x), s.k(x), x)
+
+    net = Net(forward, q=nn.Linear(3, 4), k=nn.Linear(3, 4))
+    assert wsgraph.verify(None, net, "1x1x3").ok
+    assert "0 of 0" in str(wsgraph.verify(None, net, "1x1x3"))
+    assert "1 of 1" in str(wsgraph.verify(None, net, "1x5x3"))
+
+
+@pytest.mark.parametrize(
+    "norm", [nn.LayerNorm(6, elementwise_affine=False), nn.GroupNorm(2, 6, affine=False), nn.RMSNorm(6)]
+)
+def test_norms_without_weights_mix_as_those_with_weights_do(norm: nn.Module) -> None:
+    assert wsgraph.verify(None, nn.Sequential(nn.Linear(3, 6), norm, nn.Linear(6, 2)), "5x3").ok
+
+
+def test_units_of_two_groups_are_exchanged() -> None:
+    net = Net(_heads, a=nn.Linear(3, 18), b=nn.Linear(6, 2))
+    moves = list(crossing(wsgraph.symmetries(wsgraph.compile(net, "1x5x3"))))
+    assert {(m.parameter, m.dimension) for m in moves} >= {("a.weight", 0), ("a.bias", 0)}
+    for move in moves:
+        if move.dimension == 0 and len(move.moved) == 2:
+            first, second = move.moved.tolist()
+            assert first // 3 != second // 3  # rows of queries, keys or values of different heads
+        tensor = torch.randn(net.get_parameter(move.parameter).shape)
+        assert not torch.equal(move.applied(tensor), tensor)
+        assert torch.equal(move.applied(move.applied(tensor)), tensor)
 
 
 def test_wrong_weights_on_edges_fail(model: nn.Module) -> None:

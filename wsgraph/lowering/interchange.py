@@ -8,6 +8,7 @@ symmetries are claimed only where every operator is known to treat its neurons a
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,11 +19,13 @@ from wsgraph.lowering.interchange_notes import SCALES, Notes
 from wsgraph.lowering.interchange_ops import (
     ARG_REDUCTIONS,
     HOMOGENEOUS,
+    PICKS,
     PRODUCTS,
     SITE_OPS,
     UNDERSTOOD,
     coupling,
     operands,
+    picked_dims,
 )
 from wsgraph.lowering.interchange_recurrent import RECURRENT, along_steps, note_states, tells_apart
 from wsgraph.provenance.axes import Activation, Axis, restrict
@@ -109,9 +112,29 @@ class _Gatherer:
 
     def _movement(self, op: Op) -> None:
         """Positions that are not known at compile time could be any."""
-        rest = [] if op.key in SHAPE_FROM_SECOND else op.inputs()[1:]
-        if any(self.constants.get(v) is None for v in rest):
+        first, *rest = op.inputs()
+        if op.key in SHAPE_FROM_SECOND or all(self.constants.get(v) is not None for v in rest):
+            return
+        x = self._activation(first)
+        if op.key not in PICKS or (x is None and any(self._activation(v) is None for v in rest)):
             self.notes.unknown = True
+        elif x is not None:
+            self._picked(x, picked_dims(op))
+
+    def _picked(self, x: Activation, dims: set[int]) -> None:
+        for axis in x.axes:
+            if not axis.is_sites:
+                self._place(axis, [d for d in axis.dims if d in dims])
+
+    def _place(self, axis: Axis, along: list[int]) -> None:
+        """Neurons at different places along some dimensions are told apart."""
+        if along and not axis.is_nodes:
+            self._pin(axis)
+        elif along:
+            small = axis.small()
+            place = torch.arange(math.prod(small.shape[d] for d in along))
+            place = place.view([n if d in along else 1 for d, n in enumerate(small.shape)])
+            self.notes.tell_apart(small.reshape(-1), place.expand(small.shape).reshape(-1, 1))
 
     def _activation(self, value: Value) -> Activation | None:
         state = self.states.get(value)
@@ -178,13 +201,16 @@ class _Gatherer:
 
     def _meet(self, axis: Axis, own: list[int], other: Value, letters: list[int]) -> None:
         along = [d for d, letter in enumerate(letters) if letter in own and other.shape[d] > 1]
+        met = {letters[d] for d in along}
         state = self.states.get(other)
         if not along or (isinstance(state, ParamValue) and state.kind.value == "parameter"):
             return
         if isinstance(state, Activation):
             partners = [a for a in state.axes if not a.is_sites and set(a.dims) & set(along)]
-            if len(partners) != 1:
+            if len(partners) > 1:
                 self._pin(axis)
+            elif not partners:  # alike for all neurons of a place
+                self._place(axis, [d for d, c in zip(axis.dims, own, strict=True) if c in met])
             return
         data = None if isinstance(state, ParamValue) else self.constants.fixed(other)
         if data is None:

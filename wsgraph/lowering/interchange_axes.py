@@ -44,7 +44,7 @@ class NeuronCache:
         self._known: dict[_Key, tuple[Neurons, ...]] = {}
 
     def key(self, axis: Axis) -> _Key:
-        """What tells the labels of one axis from those of another; they live as long as the graph's states."""
+        """What tells the labels of one axis from another's; they live as long as the graph's states."""
         labels = axis.labels
         return labels.data_ptr(), tuple(labels.shape), labels.stride(), axis.pending, id(axis.attention)
 

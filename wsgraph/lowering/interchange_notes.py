@@ -50,7 +50,7 @@ class Notes:
 
     def unscale(self, ids: Tensor, kind: str) -> None:
         """These nodes go through an operator that does not allow a kind of scale."""
-        self.unscaled[kind][ids[ids >= 0]] = True
+        self.unscaled[kind].index_fill_(0, ids, value=True)
 
     def tell_apart(self, ids: Tensor, rows: Tensor) -> None:
         """Nodes with different sequences of rows differ.

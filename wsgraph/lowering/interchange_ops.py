@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 __all__ = [
     "ARG_REDUCTIONS",
     "HOMOGENEOUS",
+    "PICKS",
     "PRODUCTS",
     "SITE_OPS",
     "UNDERSTOOD",
     "Operand",
     "coupling",
     "operands",
+    "picked_dims",
 ]
 
 Operand: TypeAlias = tuple[Value, list[int]]
@@ -70,8 +72,21 @@ ARG_REDUCTIONS = frozenset({"aten.argmax", "aten.argmin", "aten.median"})
 SITE_OPS: dict[str, int] = {**_CONVOLUTIONS, **_POOLINGS, "aten.tril": 2, "aten.triu": 2}
 """Operators that take the last so many dimensions for positions: neurons there have an order."""
 
+PICKS = frozenset({"aten.index", "aten.index_select"})
+"""Movements by positions that the input may decide."""
+
+_EXPERTS = frozenset({"aten._grouped_mm", "transformers.grouped_mm_fallback"})
+"""Rows of one matrix times a weight an expert: which neurons are which expert's, the labels say."""
+
 UNDERSTOOD = (
-    _ELEMENTWISE | _LAYERS | _NORMS | _REDUCTIONS | _JOINS | {_ATTENTION, "aten.glu"} | frozenset(SITE_OPS)
+    _EXPERTS
+    | _ELEMENTWISE
+    | _LAYERS
+    | _NORMS
+    | _REDUCTIONS
+    | _JOINS
+    | {_ATTENTION, "aten.glu"}
+    | frozenset(SITE_OPS)
 )
 """Operators that treat neurons alike but for what edges, :func:`coupling` and :func:`operands` say."""
 
@@ -167,6 +182,13 @@ def _convolution(op: Op) -> list[Operand]:
     numbers = [_FIXED + d for d in range(len(x.shape))]
     numbers[len(x.shape) - spatial - 1] = 0
     return [(x, numbers), (weight, [0, *range(_FIXED * 2, _FIXED * 2 + spatial + 1)])]
+
+
+def picked_dims(op: Op) -> set[int]:
+    """The dimensions of its first operand from which one of :data:`PICKS` picks."""
+    if op.key == "aten.index":
+        return {d for d, index in enumerate(op.arguments["indices"]) if index is not None}
+    return {int(op.arguments["dim"]) % len(op.inputs()[0].shape)}
 
 
 def coupling(op: Op) -> Iterator[tuple[Value, tuple[int, ...], int]]:

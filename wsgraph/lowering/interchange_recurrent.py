@@ -67,7 +67,7 @@ def _tie_to_gate(builder: GraphBuilder, state: Nodes, notes: Notes) -> None:
 
 
 def along_steps(op: Op, states: Mapping[Value, State]) -> Iterator[Activation]:
-    """Activations whose neurons do not lie along the last dimension alone: steps and batches have an order."""
+    """Activations with neurons along other dimensions than the last: steps and batches have an order."""
     for value in _given(op):
         state = states.get(value)
         if isinstance(state, Activation):

@@ -12,6 +12,7 @@ from torch import Tensor
 from wsgraph.symmetry.build import build_incidence
 from wsgraph.symmetry.model import Member, Symmetry
 from wsgraph.symmetry.search import Group, find_groups
+from wsgraph.torch_mode import compiling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,8 +98,9 @@ def _kind(roles: set[str], *, grouped: bool) -> str:
 
 def analyse(structure: Structure) -> Analysis:
     """The symmetries of a structure, in the form that :func:`wsgraph.permute` needs."""
-    graph = build_incidence(structure)
-    return Analysis(structure, graph, tuple(find_groups(graph)))
+    with compiling():
+        graph = build_incidence(structure)
+        return Analysis(structure, graph, tuple(find_groups(graph)))
 
 
 def symmetries(stream: EventStream) -> list[Symmetry]:

@@ -61,7 +61,7 @@ def _add_notes(graph: Incidence, notes: Notes) -> None:
             hubs = graph.add("hub", len(values))
             graph.link(present + graph.node_base[block], inverse + hubs.base, hub=True)
     for left, right, pairs in notes.meetings:
-        graph.link(pairs[0] + graph.node_base[left], pairs[1] + graph.node_base[right])
+        graph.link(pairs[0] + graph.node_base[left], pairs[1] + graph.node_base[right], shares=True)
 
 
 def _add_edge(graph: Incidence, structure: Structure, edge: EdgeBlock) -> None:

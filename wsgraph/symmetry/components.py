@@ -65,7 +65,12 @@ def densify(left: Tensor, right: Tensor) -> Tensor:
 
 def scramble(numbers: Tensor) -> Tensor:
     """A hash of integers (splitmix64's rounds, in wrapping arithmetic)."""
-    x = numbers.to(torch.int64) * 0x1E3779B97F4A7C15 + 0x632BE59BD9B4E019
-    x = (x ^ (x >> 30)) * -0x40A7B892E31B1A47
-    x = (x ^ (x >> 27)) * -0x6B2FB644ECCEEE15
-    return x ^ (x >> 31)
+    x = numbers.to(torch.int64) * 0x1E3779B97F4A7C15
+    x += 0x632BE59BD9B4E019
+    shifted = torch.empty_like(x)
+    for bits, factor in ((30, -0x40A7B892E31B1A47), (27, -0x6B2FB644ECCEEE15), (31, 1)):
+        # In place: new memory would cost more than the arithmetic.
+        torch.bitwise_right_shift(x, bits, out=shifted)
+        x ^= shifted
+        x *= factor
+    return x

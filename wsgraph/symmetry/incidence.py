@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-__all__ = ["Incidence", "Strip"]
+__all__ = ["Incidence", "Link", "Strip"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,23 @@ class Strip:
     parts: int = 1
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Link:
+    """Edges of one type.
+
+    Attributes:
+        left: one end of each ``[k]``.
+        right: the other end.
+        hub: whether the right ends are hubs.
+        shares: whether one that meets several is shared by them, as a key is by the queries of its group.
+    """
+
+    left: Tensor
+    right: Tensor
+    hub: bool
+    shares: bool = False
+
+
 @dataclass(eq=False)
 class Incidence:
     """The coloured graph, growing while a structure is read.
@@ -47,14 +64,14 @@ class Incidence:
     Attributes:
         strips: vertices by kind, in order.
         node_base: first vertex of each node block, by its id.
+        links: edges by type, in order.
     """
 
     strips: list[Strip] = field(default_factory=list)
     node_base: dict[int, int] = field(default_factory=dict)
+    links: list[Link] = field(default_factory=list)
     _size: int = 0
-    _types: int = 0
     _colors: list[Tensor] = field(default_factory=list)
-    _edges: list[tuple[Tensor, Tensor, Tensor, bool]] = field(default_factory=list)
     _pinned: list[Tensor] = field(default_factory=list)
 
     def add(self, strip_kind: str, size: int, classes: Tensor | None = None, **about: object) -> Strip:
@@ -66,10 +83,9 @@ class Incidence:
         self._size += size
         return strip
 
-    def link(self, left: Tensor, right: Tensor, *, hub: bool = False) -> None:
+    def link(self, left: Tensor, right: Tensor, *, hub: bool = False, shares: bool = False) -> None:
         """Edges of a new type from each of ``left`` to its partner in ``right``, ``[k]`` each."""
-        self._edges.append((torch.full_like(left, self._types), left, right, hub))
-        self._types += 1
+        self.links.append(Link(left, right, hub, shares))
 
     def pin(self, vertices: Tensor) -> None:
         """These vertices stay where they are."""
@@ -80,17 +96,21 @@ class Incidence:
         """Number of vertices."""
         return self._size
 
-    def colors(self) -> Tensor:
-        """Colour of each vertex ``[size]``; a pinned one's is its own."""
-        colors = torch.cat(self._colors) if self._colors else torch.zeros(0, dtype=torch.int64)
-        if self._pinned:
-            pinned = torch.unique(torch.cat(self._pinned))
-            colors[pinned] = -1 - pinned
-        return colors
+    def mask(self, strip_kind: str) -> Tensor:
+        """Which vertices are of one kind ``[size]`` (bool)."""
+        mask = torch.zeros(self._size, dtype=torch.bool)
+        for strip in self.strips:
+            if strip.kind == strip_kind:
+                mask[strip.base : strip.base + strip.size] = True
+        return mask
 
-    def edges(self) -> tuple[Tensor, Tensor]:
-        """Typed edges ``[3, k]`` (type, vertex, vertex), and which of them lead to hubs ``[k]``."""
-        if not self._edges:
-            return torch.zeros(3, 0, dtype=torch.int64), torch.zeros(0, dtype=torch.bool)
-        table = torch.cat([torch.stack([t, a, b]) for t, a, b, _ in self._edges], 1)
-        return table, torch.cat([torch.full((len(a),), hub) for _, a, _, hub in self._edges])
+    def pinned(self) -> Tensor:
+        """Which vertices stay where they are ``[size]`` (bool)."""
+        mask = torch.zeros(self._size, dtype=torch.bool)
+        for vertices in self._pinned:
+            mask[vertices] = True
+        return mask
+
+    def colors(self) -> Tensor:
+        """Colour of each vertex ``[size]``, by its strip and class."""
+        return torch.cat(self._colors) if self._colors else torch.zeros(0, dtype=torch.int64)

@@ -41,8 +41,18 @@ def permute(stream: EventStream, seed: int) -> EventStream:
     return stream.bind(move_weights(stream, analysis, draw(analysis, analysis.groups, generator)))
 
 
-def draw(analysis: Analysis, groups: Iterable[Group], generator: torch.Generator) -> Tensor:
-    """A random element of some groups: where each vertex of the coloured graph goes, ``[size]``."""
+def draw(
+    analysis: Analysis, groups: Iterable[Group], generator: torch.Generator, *, cyclic: bool = False
+) -> Tensor:
+    """A random element of some groups: where each vertex of the coloured graph goes, ``[size]``.
+
+    Args:
+        analysis: the symmetries.
+        groups: the groups to draw from.
+        generator: source of randomness.
+        cyclic: draw one cycle through all units of a group. If the units are not all alike, some unit goes
+            to where one of another kind was, so that no draw overlooks a group that is too large.
+    """
     total = torch.arange(analysis.graph.size)
     by_level: dict[int, list[Group]] = {}
     for group in groups:
@@ -51,7 +61,9 @@ def draw(analysis: Analysis, groups: Iterable[Group], generator: torch.Generator
         step = torch.arange(analysis.graph.size)
         for group in together:
             order = torch.randperm(group.table.shape[0], generator=generator)
-            step[group.table] = group.table[order]
+            step[group.table[order] if cyclic else group.table] = group.table[
+                order.roll(1) if cyclic else order
+            ]
         total = step[total]
     return total
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from wsgraph.symmetry.components import components, degrees, densify, scramble
+from wsgraph.symmetry.leaves import Leaves
 
 if TYPE_CHECKING:
     from wsgraph.symmetry.incidence import Incidence
@@ -37,25 +38,24 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class _Graph:
+    """The graph that is searched, its leaves taken off and its vertices numbered anew."""
+
     colors: Tensor
     edges: Tensor
     hubs: Tensor
+    shares: Tensor
     is_node: Tensor
     is_hub: Tensor
 
 
 def find_groups(graph: Incidence) -> list[Group]:
     """All groups that the cuts find, each once, smallest units first."""
-    edges, hubs = graph.edges()
-    if not edges.shape[1]:
+    pinned = graph.pinned()
+    leaves = Leaves(graph, pinned)
+    searched = (~leaves.mask).nonzero().flatten()
+    whole = _searched(graph, leaves, pinned, searched)
+    if whole is None:
         return []
-    is_node, is_hub = (torch.zeros(graph.size, dtype=torch.bool) for _ in range(2))
-    for strip in graph.strips:
-        mask = {"nodes": is_node, "hub": is_hub}.get(strip.kind)
-        if mask is not None:
-            mask[strip.base : strip.base + strip.size] = True
-    edges, first = _distinct(edges, graph.size)
-    whole = _Graph(graph.colors(), edges, hubs[first], is_node, is_hub)
     seen: set[tuple[int, ...]] = set()
     groups = []
     for level, labels in enumerate(_cuts(whole)):
@@ -63,8 +63,32 @@ def find_groups(graph: Incidence) -> list[Group]:
             key = _key(table)
             if key not in seen:
                 seen.add(key)
-                groups.append(Group(table, level))
+                groups.append(Group(leaves.added(searched[table]), level))
     return groups
+
+
+def _searched(graph: Incidence, leaves: Leaves, pinned: Tensor, searched: Tensor) -> _Graph | None:
+    """The graph without its leaves; None if nothing moves."""
+    number = torch.full((graph.size,), -1)
+    number[searched] = torch.arange(len(searched))
+    colors = graph.colors()
+    leaves.recolor(colors)
+    colors = torch.unique(colors[searched], return_inverse=True)[1]
+    fixed = pinned[searched].nonzero().flatten()
+    colors[fixed] = -1 - fixed
+    kept = [(k, link) for k, link in enumerate(graph.links) if k not in leaves.types]
+    size = sum(len(link.left) for _, link in kept)
+    edges = torch.empty(3, size, dtype=torch.int64)
+    hubs, shares = torch.empty(2, size, dtype=torch.bool)
+    start = 0
+    for k, link in kept:
+        part = slice(start, start + len(link.left))
+        edges[0, part], edges[1, part], edges[2, part] = k, number[link.left], number[link.right]
+        hubs[part], shares[part] = link.hub, link.shares
+        start = part.stop
+    edges, first = _distinct(edges, len(searched))
+    is_node, is_hub = (graph.mask(kind)[searched] for kind in ("nodes", "hub"))
+    return _Graph(colors, edges, hubs[first], shares[first], is_node, is_hub) if bool(is_node.any()) else None
 
 
 def _key(table: Tensor) -> tuple[int, ...]:
@@ -73,6 +97,8 @@ def _key(table: Tensor) -> tuple[int, ...]:
 
 def _distinct(edges: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Every typed edge once, and where it first stood."""
+    if not edges.shape[1]:
+        return edges, edges[0]
     pair = densify(edges[0], edges[1])
     key = pair * size + edges[2]
     _, inverse = torch.unique(key, return_inverse=True)
@@ -92,6 +118,9 @@ def _cuts(whole: _Graph) -> list[Tensor]:
     several[left[left_degree > 1]] = True
     several[right[(right_degree > 1) & ~whole.hubs]] = True
     shared = several & ~whole.is_node & ~whole.is_hub
+    met = torch.zeros_like(several)
+    met[left[whole.shares & (left_degree > 1)]] = True
+    met[right[whole.shares & (right_degree > 1)]] = True
     everything = torch.ones_like(single)
     cuts = [
         (single, torch.zeros_like(own)),
@@ -100,6 +129,8 @@ def _cuts(whole: _Graph) -> list[Tensor]:
         (everything, own | shared),
         (everything, own | several),
     ]
+    if bool(met.any()):
+        cuts.append((everything, own | shared | met))
     return [components(size, left, right, use, fixed) for use, fixed in cuts]
 
 

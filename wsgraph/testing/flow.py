@@ -20,9 +20,10 @@ __all__ = ["check_attention", "check_flow", "check_learned"]
 _MIXES_BY_DEFINITION = frozenset(
     f"aten.{name}"
     for name in ("softmax", "_softmax", "_safe_softmax", "log_softmax", "_log_softmax", "cumsum",
-                 "logcumsumexp", "local_response_norm", "normalize")
+                 "logcumsumexp", "local_response_norm", "normalize", "layer_norm", "native_layer_norm",
+                 "rms_norm", "group_norm")
 )  # fmt: skip
-"""Neurons compete here without edges of their own: the graph keeps these as attributes of the nodes."""
+"""Neurons compete here without edges of their own (norms: where they have no weights)."""
 
 
 def check_flow(bench: Bench, op: Op, node: int) -> str | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
 
 from wsgraph.symmetry.analysis import analyse
 from wsgraph.symmetry.permute import draw, move_weights
+from wsgraph.verification.others import crossing, one_sided
 from wsgraph.verification.outputs import DoubleModel, difference, generic
 from wsgraph.verification.report import Check
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from wsgraph.symmetry.analysis import Analysis
     from wsgraph.symmetry.model import Member, Symmetry
     from wsgraph.symmetry.search import Group
+    from wsgraph.verification.others import Move
 
 __all__ = ["TOLERANCE", "check_permutations"]
 
@@ -43,31 +46,24 @@ class _Prover:
         self.before = model(self.state)
 
     def change(self, groups: tuple[Group, ...]) -> float:
-        """How much a random element of some groups changes the output."""
-        goes_to = draw(self.analysis, groups, self.generator)
+        """How much a random element of some groups, which leaves no unit in place, changes the output."""
+        goes_to = draw(self.analysis, groups, self.generator, cyclic=True)
         return difference(self.before, self.model(move_weights(self.stream, self.analysis, goes_to)))
 
-    def one_side(self, member: Member) -> float:
-        """How much it changes the output to move one tensor of a group and leave those tied to it."""
-        moved = dict(self.state)
-        moved[member.parameter] = _one_sided(self.state[member.parameter], member)
-        for name, spec in self.stream.structure.tensors.items():
-            if spec.tied_to == member.parameter:
-                moved[name] = moved[member.parameter]
-        return difference(self.before, self.model(moved))
+    def shows(self, move: Move) -> bool:
+        """Whether it changes the output to move one tensor and leave those tied to it."""
+        return self._differs(move.parameter, move.applied(self.state[move.parameter]))
 
+    def matters(self, move: Move) -> bool:
+        """Whether the output depends on what is moved: with one token, it does not on the queries."""
+        return self._differs(move.parameter, move.disturbed(self.state[move.parameter], self.generator))
 
-def _one_sided(tensor: Tensor, member: Member) -> Tensor:
-    """The units rotated by one along a single dimension of a single tensor."""
-    order = torch.arange(tensor.shape[member.dimension])
-    order[member.positions] = member.positions.roll(1, 0)
-    moved = tensor.index_select(member.dimension, order)
-    if member.within is None:
-        return moved
-    dim, start, stop = member.within
-    out = tensor.clone()
-    out.narrow(dim, start, stop - start).copy_(moved.narrow(dim, start, stop - start))
-    return out
+    def _differs(self, name: str, tensor: Tensor) -> bool:
+        moved = {**self.state, name: tensor}
+        for other, spec in self.stream.structure.tensors.items():
+            if spec.tied_to == name:
+                moved[other] = tensor
+        return difference(self.before, self.model(moved)) > TOLERANCE
 
 
 def check_permutations(
@@ -100,20 +96,18 @@ def _elements(prover: _Prover, samples: int) -> Check:
 
 
 def _others(prover: _Prover, samples: int) -> Check:
-    """Moving one tensor of a group and not those tied to it must show in the output.
-
-    Not each must: with a single token, attention does not depend on its queries.
-    """
-    order = torch.randperm(len(prover.analysis.groups), generator=prover.generator).tolist()
-    tried = shown = 0
-    for k in order:
-        matrices = _matrices(prover, prover.analysis.describe(prover.analysis.groups[k]))
-        if tried == max(samples, _AT_LEAST):
-            break
-        if len(matrices) > 1:
-            tried += 1
-            shown += any(prover.one_side(m) > TOLERANCE for m in matrices[:_AT_LEAST])
-    detail = f"one side of a group moved alone changes the output for {shown} of {tried} groups"
+    """What is an element of no group must show in the output, wherever the output depends on it."""
+    count = max(samples, _AT_LEAST)
+    found = [prover.analysis.describe(group) for group in prover.analysis.groups]
+    order = torch.randperm(len(found), generator=prover.generator).tolist()
+    sides = [[one_sided(m) for m in _matrices(prover, found[k])[:_AT_LEAST]] for k in order[:count]]
+    across = list(islice(crossing([found[k] for k in order]), count))
+    shown = tried = 0
+    for moves in (*(s for s in sides if len(s) > 1), *([move] for move in across)):
+        changes = any(prover.shows(move) for move in moves)
+        shown += changes
+        tried += changes or any(prover.matters(move) for move in moves)
+    detail = f"moving one tensor of a group, or across groups, changes the output {shown} of {tried} times"
     return Check("no permutation", passed=shown > 0 or not tried, detail=detail)
 
 
