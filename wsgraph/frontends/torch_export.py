@@ -104,13 +104,14 @@ def _declare_tensors(graph: Graph, program: ExportedProgram) -> dict[str, Value]
     """Parameters and buffers, those that the forward never reads included."""
     signature = program.graph_signature
     parameters, buffers = set(signature.parameters), set(signature.buffers)
+    unsaved = set(signature.non_persistent_buffers)
     tensors = {**program.state_dict}
     for name in signature.non_persistent_buffers:
         if name in program.constants:
             tensors[name] = program.constants[name]
     for name, tensor in tensors.items():
         kind = ValueKind.PARAMETER
-        if name in signature.non_persistent_buffers:
+        if name in unsaved:
             kind = ValueKind.CONSTANT  # the state dict does not have it
         elif name in buffers or (name not in parameters and not isinstance(tensor, nn.Parameter)):
             kind = ValueKind.BUFFER

@@ -55,6 +55,10 @@ class Assembled:
     place: Tensor
 
 
+_STRIDE = 1 << 32
+"""More than any block has nodes."""
+
+
 class _Assembler:
     def __init__(self, lowered: Lowered) -> None:
         self.lowered = lowered
@@ -71,11 +75,12 @@ class _Assembler:
         for block in order:
             place[block.ids, 0] = number[id(block)]
             place[block.ids, 1] = torch.arange(block.size)
+        key = place[:, 0] * _STRIDE + place[:, 1]
         nodes = tuple(self.node(b, number[id(b)]) for b in order)
         edges: list[EdgeBlock] = []
         origin: dict[int, Edges] = {}
         for e in sorted(builder.edges, key=lambda e: number[id(e.dst)]):
-            edge = self.edge(e, len(edges), number[id(e.dst)], place)
+            edge = self.edge(e, len(edges), number[id(e.dst)], key)
             origin[edge.id] = e
             edges.append(edge)
         return Assembled(nodes, tuple(edges), self.indices, self.derived, origin, place)
@@ -85,11 +90,11 @@ class _Assembler:
         features = {name: self.view(view) for name, view in sorted(block.features.items()) if not zero(view)}
         return NodeBlock(number, block.size, block.t, features, _attrs(block.attrs))
 
-    def edge(self, e: Edges, number: int, dst: int, place: Tensor) -> EdgeBlock:
+    def edge(self, e: Edges, number: int, dst: int, key: Tensor) -> EdgeBlock:
         coo = None if e.coo is None else self.index(e.coo)
         return EdgeBlock(
             number,
-            self.node_view(place[e.src]),
+            self.node_view(key[e.src]),
             dst,
             e.dst.t,
             Pattern(e.pattern),
@@ -129,19 +134,19 @@ class _Assembler:
         self.indices[name] = tensor.to(torch.int32 if small else torch.int64).contiguous()
         return name
 
-    def node_view(self, place: Tensor) -> NodeView:
-        """Consecutive runs become slices; anything else is gathered from its blocks."""
-        blocks, positions = place[:, 0], place[:, 1]
-        breaks = ((positions.diff() != 1) | (blocks.diff() != 0)).nonzero().flatten() + 1
-        size = len(place)
+    def node_view(self, key: Tensor) -> NodeView:
+        """Consecutive runs become slices; anything else is gathered from its blocks.
+
+        Args:
+            key: block times ``_STRIDE`` plus position of each node ``[n]``.
+        """
+        breaks = ((key.diff() != 1).nonzero().flatten() + 1).tolist()
+        size = len(key)
         if len(breaks) < max(8, size // 8):
-            starts = [0, *breaks.tolist()]
-            stops = [*breaks.tolist(), size]
-            parts = tuple(
-                NodeSlice(int(blocks[a]), int(positions[a]), int(positions[b - 1]) + 1)
-                for a, b in zip(starts, stops, strict=True)
-            )
-            return NodeView(parts, size)
+            runs = zip([0, *breaks], [*breaks, size], strict=True)
+            found = [(*divmod(int(key[a]), _STRIDE), b - a) for a, b in runs]
+            return NodeView(tuple(NodeSlice(block, at, at + n) for block, at, n in found), size)
+        blocks, positions = key // _STRIDE, key % _STRIDE
         used = torch.unique(blocks)
         low = torch.stack([positions[blocks == b].min() for b in used])
         high = torch.stack([positions[blocks == b].max() for b in used]) + 1

@@ -158,8 +158,10 @@ class _Lines:
         out = []
         size = len(self.assembled.nodes)
         both = a[:, 0] * size + b[:, 0]
-        for number in torch.unique(both).tolist():
-            here, (first, second) = both == number, divmod(number, size)
+        kinds = torch.unique(both).tolist()
+        for number in kinds:
+            here = both == number if len(kinds) > 1 else slice(None)
+            first, second = divmod(number, size)
             out.append(f"meet n{first} n{second} {self._index(torch.stack([a[here, 1], b[here, 1]]))}")
         return out
 

@@ -21,6 +21,8 @@ def all_to_all(table: Tensor, n_dst: int) -> tuple[Tensor, tuple[int, ...], Tens
         ``[2, n_edges]``.
     """
     groups, part = len(table), n_dst // len(table)
+    if bool((table.diff(dim=1) > 0).all()):
+        return table.reshape(-1), _shape(groups, part, table.shape[1]), None
     ordered = table.sort(1).values
     new = torch.ones_like(ordered, dtype=torch.bool)
     new[:, 1:] = ordered.diff(dim=1) != 0
@@ -30,8 +32,11 @@ def all_to_all(table: Tensor, n_dst: int) -> tuple[Tensor, tuple[int, ...], Tens
         return _irregular(ordered, new, part)
     if width < table.shape[1]:
         table = ordered[new].view(groups, width)
-    shape = (part, width, 1) if groups == 1 else (groups, part, width, 1)
-    return table.reshape(-1), shape, None
+    return table.reshape(-1), _shape(groups, part, width), None
+
+
+def _shape(groups: int, part: int, width: int) -> tuple[int, ...]:
+    return (part, width, 1) if groups == 1 else (groups, part, width, 1)
 
 
 def _irregular(ordered: Tensor, new: Tensor, part: int) -> tuple[Tensor, tuple[int, ...], Tensor]:

@@ -35,8 +35,14 @@ def quotient(table: Tensor) -> Tensor:
 
 def _disjoint(rows: Tensor) -> bool:
     """Whether no label appears in two rows."""
-    separate = sum(len(torch.unique(row[row >= 0])) for row in rows)
-    return separate == len(torch.unique(rows[rows >= 0]))
+    low, high = rows.amin(1), rows.amax(1)
+    order = low.argsort()
+    if bool((low >= 0).all()) and bool((high[order[:-1]] < low[order[1:]]).all()):
+        return True  # heads are intervals nearly always
+    ordered = rows.sort(1).values
+    new = ordered >= 0
+    new[:, 1:] &= ordered[:, 1:] != ordered[:, :-1]
+    return int(new.sum()) == len(distinct_labels(rows[rows >= 0]))
 
 
 def _components(rows: Tensor) -> Tensor:
@@ -69,8 +75,9 @@ def gather_groups(group: Tensor, table: Tensor) -> Tensor:
     Returns:
         ``[n_groups, width]``; a group with fewer labels than the widest repeats its last one.
     """
-    groups = int(group.max()) + 1
-    low = int(table.min())
+    groups, low = int(group.max()) + 1, int(table.min())
+    if len(table) == groups and low >= 0:
+        return table[group.argsort()]
     span = int(table.max()) - low + 1
     keys = distinct_labels((group.unsqueeze(1) * span + (table - low)).reshape(-1))
     owner, label = keys // span, keys % span + low
