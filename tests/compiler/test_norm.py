@@ -26,7 +26,12 @@ NORMS = [
 ]
 
 
-@pytest.mark.parametrize(("norm", "features", "edge"), NORMS, ids=lambda v: str(v)[:40])
+def name(value: object) -> str:
+    """A test's name, the same in every process: sets print in any order."""
+    return " ".join(sorted(value)) if isinstance(value, set) else str(value)[:40]
+
+
+@pytest.mark.parametrize(("norm", "features", "edge"), NORMS, ids=name)
 def test_a_norm_of_channels(prove: Prove, norm: nn.Module, features: set[str], edge: str) -> None:
     stream = prove(nn.Sequential(nn.Conv2d(3, 6, 1), norm, nn.Conv2d(6, 2, 1)), "1x3x4x4")
     assert nodes(stream) == ["n0 t0 input 3", "n1 t1 hidden 6", "n2 t1 hidden 6", "n3 t2 output 2"]
@@ -34,7 +39,9 @@ def test_a_norm_of_channels(prove: Prove, norm: nn.Module, features: set[str], e
     assert set(stream.node_blocks[2].features) == features
 
 
-@pytest.mark.parametrize(("norm", "features"), [(nn.LayerNorm(6), {"bias"}), (nn.RMSNorm(6), set())], ids=str)
+@pytest.mark.parametrize(
+    ("norm", "features"), [(nn.LayerNorm(6), {"bias"}), (nn.RMSNorm(6), set())], ids=name
+)
 def test_a_norm_of_tokens(prove: Prove, norm: nn.Module, features: set[str]) -> None:
     stream = prove(nn.Sequential(nn.Linear(3, 6), norm, nn.Linear(6, 2)), "1x4x3")
     assert edges(stream)[1] == "n1 -> n2 one_to_one 6x1 1.weight"
