@@ -55,7 +55,7 @@ class Recurrent(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``x`` [batch, steps, 32] to [batch, 10]."""
-        return self.head(self.layers(x)[0][:, -1])  # type: ignore[no-any-return]
+        return self.head(self.layers(x)[0][:, -1])
 
 
 class Unet(nn.Module):
@@ -79,7 +79,7 @@ class Unet(nn.Module):
         x = self.middle(x)
         for up, join, skip in zip(self.up, self.join, reversed(skips), strict=True):
             x = join(torch.cat([skip, up(x)], 1))
-        return self.last(x)  # type: ignore[no-any-return]
+        return self.last(x)
 
 
 def _double(n_in: int, n_out: int) -> nn.Sequential:
@@ -98,7 +98,7 @@ class First(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """``ids`` [batch, tokens] to the model's first result."""
-        return self.model(ids)[0]  # type: ignore[no-any-return]
+        return self.model(ids)[0]
 
 
 def _vision(name: str) -> tuple[nn.Module, Tensor]:

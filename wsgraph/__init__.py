@@ -1,11 +1,12 @@
 """wsgraph: any trained network becomes a stream of timestamped graph events whose edges are its weights.
 
-The public names are loaded on first use (PEP 562), so ``import wsgraph`` does not import torch and a
+The public names are loaded on first use, so ``import wsgraph`` does not import torch and a
 plugin module may import it at its top for nothing.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from wsgraph.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from wsgraph.compiler import compile  # noqa: A004  the API's name; re-exported, never called here
@@ -34,24 +35,19 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "CompileOptions": "wsgraph.options",
-    "EventStream": "wsgraph.events.stream",
-    "WsgraphError": "wsgraph.errors",
-    "compile": "wsgraph.compiler",
-    "hookimpl": "wsgraph.lowering.hookspecs",
-    "load": "wsgraph.events.file",
-    "permute": "wsgraph.symmetry.permute",
-    "symmetries": "wsgraph.symmetry.analysis",
-    "verify": "wsgraph.verification.verify",
+    "CompileOptions": "options",
+    "EventStream": "events.stream",
+    "WsgraphError": "errors",
+    "compile": "compiler",
+    "hookimpl": "lowering.hookspecs",
+    "load": "events.file",
+    "permute": "symmetry.permute",
+    "symmetries": "symmetry.analysis",
+    "verify": "verification.verify",
 }
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'wsgraph' has no attribute {name!r}")
-    value: object = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -6,8 +6,8 @@ import math
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor, nn
+from torch.nn import functional
 
 __all__ = ["KAN", "MixtureOfExperts", "MlpMixer", "NeRF", "UNet"]
 
@@ -39,8 +39,8 @@ class UNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``[batch, 3, height, width]`` to ``[batch, 2, height, width]``."""
         first = self.down1(x)
-        second = self.down2(F.max_pool2d(first, 2))
-        y = self.middle(F.max_pool2d(second, 2))
+        second = self.down2(functional.max_pool2d(first, 2))
+        y = self.middle(functional.max_pool2d(second, 2))
         y = self.merge2(torch.cat([second, self.up2(y)], 1))
         y = self.merge1(torch.cat([first, self.up1(y)], 1))
         out: Tensor = self.out(y)
@@ -71,12 +71,12 @@ class NeRF(nn.Module):
         encoded = self.encode(positions)
         h = encoded
         for layer in self.first:
-            h = F.relu(layer(h))
+            h = functional.relu(layer(h))
         h = torch.cat([h, encoded], -1)
         for layer in self.second:
-            h = F.relu(layer(h))
+            h = functional.relu(layer(h))
         colour = self.colour(torch.cat([self.feature(h), self.encode(directions)], -1))
-        return F.relu(self.density(h)), colour
+        return functional.relu(self.density(h)), colour
 
 
 class _MixerBlock(nn.Module):
@@ -135,8 +135,8 @@ class _SplineLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.spline_weight * self.spline_scaler.unsqueeze(-1)
-        splines = F.linear(self.bases(x).flatten(1), weight.flatten(1))
-        return F.linear(F.silu(x), self.base_weight) + splines
+        splines = functional.linear(self.bases(x).flatten(1), weight.flatten(1))
+        return functional.linear(functional.silu(x), self.base_weight) + splines
 
 
 class KAN(nn.Module):

@@ -6,21 +6,25 @@ from typing import Annotated, Any, Literal
 import typer
 
 import wsgraph
+from wsgraph.cli.options import (
+    AllowOption,
+    ArchOption,
+    AttentionOption,
+    InputOption,
+    JsonOption,
+    ModelArgument,
+    UnsupportedOption,
+)
 from wsgraph.cli.output import Output
 from wsgraph.cli.report import describe, print_report
 from wsgraph.cli.target import Target
-from wsgraph.options import Attention, CompileOptions, Unsupported
+from wsgraph.options import CompileOptions
 
 __all__ = ["compile_command"]
 
 
 def compile_command(  # noqa: PLR0913  a command's options are its arguments
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL", help="A checkpoint, an exported program or a model folder.", show_default=False
-        ),
-    ],
+    model: ModelArgument,
     *,
     output: Annotated[
         Path | None,
@@ -28,30 +32,11 @@ def compile_command(  # noqa: PLR0913  a command's options are its arguments
             "--output", "-o", metavar="OUT", help="Where to write; MODEL's name with .wsg by default."
         ),
     ] = None,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--input",
-            metavar="SHAPE",
-            help="An input's shape, 1x3x224x224 or 1x128:int64; repeat for several.",
-        ),
-    ] = None,
-    arch: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ARCH", help="What a bare state dict belongs to, such as torchvision.models:resnet18."
-        ),
-    ] = None,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PACKAGE", help="Trust a package's module classes in a pickled model; repeatable."
-        ),
-    ] = None,
-    attention: Annotated[Attention, typer.Option(help="Edges into an attention's mixing nodes.")] = "full",
-    unsupported: Annotated[
-        Unsupported, typer.Option(help="What to do with an operator that no plugin lowers.")
-    ] = "error",
+    inputs: InputOption = None,
+    arch: ArchOption = None,
+    allow: AllowOption = None,
+    attention: AttentionOption = "full",
+    unsupported: UnsupportedOption = "error",
     weights: Annotated[
         bool,
         typer.Option(
@@ -64,7 +49,7 @@ def compile_command(  # noqa: PLR0913  a command's options are its arguments
             help="Write the IR or the events as text, to OUT or standard output, instead of a .wsg file."
         ),
     ] = "wsg",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Compile MODEL into a stream of timestamped graph events whose edges are its weights."""
     out = Output(as_json=as_json)

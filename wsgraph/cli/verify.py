@@ -4,44 +4,29 @@ from typing import Annotated
 
 import typer
 
+from wsgraph.cli.options import (
+    AllowOption,
+    ArchOption,
+    AttentionOption,
+    InputOption,
+    JsonOption,
+    ModelArgument,
+    UnsupportedOption,
+)
 from wsgraph.cli.output import Output
-from wsgraph.options import Attention, CompileOptions, Unsupported
+from wsgraph.options import CompileOptions
 
 __all__ = ["verify_command"]
 
 
 def verify_command(  # noqa: PLR0913  a command's options are its arguments
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL", help="A checkpoint, an exported program or a model folder.", show_default=False
-        ),
-    ],
+    model: ModelArgument,
     *,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--input",
-            metavar="SHAPE",
-            help="An input's shape, 1x3x224x224 or 1x128:int64; repeat for several.",
-        ),
-    ] = None,
-    arch: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ARCH", help="What a bare state dict belongs to, such as torchvision.models:resnet18."
-        ),
-    ] = None,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PACKAGE", help="Trust a package's module classes in a pickled model; repeatable."
-        ),
-    ] = None,
-    attention: Annotated[Attention, typer.Option(help="Edges into an attention's mixing nodes.")] = "full",
-    unsupported: Annotated[
-        Unsupported, typer.Option(help="What to do with an operator that no plugin lowers.")
-    ] = "error",
+    inputs: InputOption = None,
+    arch: ArchOption = None,
+    allow: AllowOption = None,
+    attention: AttentionOption = "full",
+    unsupported: UnsupportedOption = "error",
     samples: Annotated[
         int,
         typer.Option(
@@ -49,7 +34,7 @@ def verify_command(  # noqa: PLR0913  a command's options are its arguments
         ),
     ] = 2,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of all random choices.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Compile MODEL and prove the graph by running the model; exit code 1 if anything fails."""
     from wsgraph.verification import verify

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from wsgraph.cli.options import AllowOption, AttentionOption, JsonOption, UnsupportedOption
 from wsgraph.cli.output import Output
 from wsgraph.cli.progress import progress
-from wsgraph.options import Attention, CompileOptions, Unsupported
+from wsgraph.options import CompileOptions
 
 __all__ = ["import_command"]
 
@@ -49,19 +50,14 @@ def import_command(  # noqa: PLR0913  a command's options are its arguments
     inputs: Annotated[
         list[str] | None, typer.Option("--input", metavar="SHAPE", help="An input's shape (folder, hf).")
     ] = None,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PACKAGE", help="Trust a package's module classes in a pickled model."),
-    ] = None,
+    allow: AllowOption = None,
     prefix: Annotated[str, typer.Option(help="Put before every id, for several imports into one zoo.")] = "",
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Import the first N checkpoints only.")
     ] = None,
-    attention: Annotated[Attention, typer.Option(help="Edges into an attention's mixing nodes.")] = "full",
-    unsupported: Annotated[
-        Unsupported, typer.Option(help="What to do with an operator that no plugin lowers.")
-    ] = "error",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    attention: AttentionOption = "full",
+    unsupported: UnsupportedOption = "error",
+    as_json: JsonOption = False,
 ) -> None:
     """Import the checkpoints of SRC into a zoo; run it again to go on after an interruption."""
     from dataclasses import asdict

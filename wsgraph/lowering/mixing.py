@@ -26,7 +26,7 @@ from wsgraph.provenance.axes import (
     distinct_rows,
     restrict,
 )
-from wsgraph.provenance.groups import gather_groups, quotient
+from wsgraph.provenance.groups import gather_groups, quotient, remaining_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,9 +86,9 @@ def mix(
     sorted_axes = _sort(left, right, dims)
     _note_meetings(graph, sorted_axes)
     via = tuple(dict.fromkeys((*left.via, *right.via)))
-    sites = _shrink(sorted_axes.sites, kept_dims, shape)
+    sites = remaining_axes(sorted_axes.sites, kept_dims, shape)
     if not sorted_axes.consumed and not sorted_axes.logits:
-        return Activation(shape, (*_shrink(sorted_axes.kept, kept_dims, shape), *sites), via=via)
+        return Activation(shape, (*remaining_axes(sorted_axes.kept, kept_dims, shape), *sites), via=via)
     meeting = [a for _, a in sorted_axes.consumed] + sorted_axes.logits
     live = sorted({d for a in meeting for d in a.dims if d in kept_dims})
     tables = [_table(a, dims, live, left.shape) for a in meeting]
@@ -204,12 +204,3 @@ def _values(
             graph.learned(ids, z, "value", ticks=1, timed=False)
     full = (position[rank] + z.base).expand([n if d in kept_dims else 1 for d, n in enumerate(joint)])
     return Activation(shape, (Axis(full.reshape(shape)), *sites), fresh=z)
-
-
-def _shrink(axes: Sequence[Axis], kept: list[int], shape: tuple[int, ...]) -> tuple[Axis, ...]:
-    out = []
-    for axis in axes:
-        moved = replace(axis, labels=restrict(axis.labels, kept).reshape(shape), frozen_dims=None)
-        if moved.dims or not axis.is_sites:
-            out.append(moved)
-    return tuple(out)

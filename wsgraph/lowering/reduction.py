@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wsgraph.events.blocks import Learned
 from wsgraph.lowering.sources import force
 from wsgraph.provenance.axes import Activation, Axis, broadcast, distinct_rows, restrict
+from wsgraph.provenance.groups import remaining_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ def reduce_activation(
     if not reduced:
         for axis in x.nodes:
             graph.annotate(axis.ids(), name, "pooling")
-        axes = _shrink(x.axes, kept, shape)
+        axes = remaining_axes(x.axes, kept, shape)
         return Activation(shape, axes, via=(*x.via, name))
     others = [a for a in x.axes if a.is_nodes and a not in reduced]
     keys = broadcast([*(_kept_part(a, dims) for a in reduced), *(restrict(a.labels, kept) for a in others)])
@@ -54,7 +54,7 @@ def reduce_activation(
     full = (ranks + block.base).expand([1 if d in dims else n for d, n in enumerate(x.shape)])
     sites = [a for a in x.axes if a.is_sites or a.pending]
     new = Axis(full.reshape(shape))
-    return Activation(shape, (*_shrink(sites, kept, shape), new), via=(name,), fresh=block)
+    return Activation(shape, (*remaining_axes(sites, kept, shape), new), via=(name,), fresh=block)
 
 
 def _kept_part(axis: Axis, dims: tuple[int, ...]) -> torch.Tensor:
@@ -85,13 +85,3 @@ def _connect(
         graph.learned(table[:1], block, "reduce", via=via)
         return
     graph.learned(table[first], block, "reduce", via=via)
-
-
-def _shrink(axes: Sequence[Axis], kept: list[int], shape: tuple[int, ...]) -> tuple[Axis, ...]:
-    out = []
-    for axis in axes:
-        labels = restrict(axis.labels, kept).reshape(shape)
-        moved = replace(axis, labels=labels, frozen_dims=None)
-        if moved.dims or not axis.is_sites:
-            out.append(moved)
-    return tuple(out)

@@ -7,12 +7,20 @@ meet only partly the same ones, as queries do with relative positions, whatever 
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
-from wsgraph.provenance.axes import distinct_labels, distinct_rows
+from wsgraph.provenance.axes import distinct_labels, distinct_rows, restrict
 
-__all__ = ["gather_groups", "quotient"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wsgraph.provenance.axes import Axis
+
+__all__ = ["gather_groups", "quotient", "remaining_axes"]
 
 
 def quotient(table: Tensor) -> Tensor:
@@ -97,3 +105,19 @@ def _empty(group: Tensor, table: Tensor, groups: int) -> Tensor:
         return some
     some[group[(table >= 0).any(1)]] = True
     return ~some
+
+
+def remaining_axes(axes: Sequence[Axis], kept: Sequence[int], shape: tuple[int, ...]) -> tuple[Axis, ...]:
+    """What is left of axes when dimensions are contracted or reduced; positions along these alone are gone.
+
+    Args:
+        axes: the axes.
+        kept: dimensions that stay.
+        shape: the result's shape, of as many elements as the kept dimensions.
+    """
+    out = []
+    for axis in axes:
+        moved = replace(axis, labels=restrict(axis.labels, kept).reshape(shape), frozen_dims=None)
+        if moved.dims or not axis.is_sites:
+            out.append(moved)
+    return tuple(out)

@@ -109,8 +109,8 @@ def _add_pairs(graph: Incidence, structure: Structure, edge: EdgeBlock, src: Ten
 def _own_weights(structure: Structure, view: ParamView) -> bool:
     """Whether no other edge or node reads an element of the view, and none is read twice."""
     elements = view.elements(structure.indices).reshape(-1)
-    readers = [n.features.values() for n in structure.nodes]
-    readers.append([e.feature for e in structure.edges if isinstance(e.feature, ParamView)])  # type: ignore[arg-type]
-    others = sum(v.name == view.name for given in readers for v in given)
+    views = [v for n in structure.nodes for v in n.features.values()]
+    views += [e.feature for e in structure.edges if isinstance(e.feature, ParamView)]
+    others = sum(v.name == view.name for v in views)
     alone = others == 1 and view.name not in structure.derived
     return alone and int(elements.min()) >= 0 and len(torch.unique(elements)) == len(elements)

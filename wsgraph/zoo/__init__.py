@@ -1,11 +1,12 @@
 """Zoos: folders of many networks with their labels (DESIGN section 9).
 
-The public names are loaded on first use (PEP 562), for the zoo formats' plugin module and the commands are
+The public names are loaded on first use, for the zoo formats' plugin module and the commands are
 imported by ``wsgraph --help``.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from wsgraph.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from wsgraph.zoo.checkpoint import Checkpoint, Model, Weights, ZooFormat
@@ -60,12 +61,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'wsgraph.zoo' has no attribute {name!r}")
-    value: object = getattr(import_module(f"wsgraph.zoo.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

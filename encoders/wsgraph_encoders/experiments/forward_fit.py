@@ -138,7 +138,7 @@ def _train(
         for rows in batches:
             optimiser.zero_grad()
             errors = _errors(model, data[rows])
-            errors.sum().backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(errors.sum())
             optimiser.step()
             schedule.step()
             total += errors.detach()

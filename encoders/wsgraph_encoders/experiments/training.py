@@ -74,7 +74,7 @@ def train(
         rows, pool = pool[: budget.batch], pool[budget.batch :]
         model.train()
         optimiser.zero_grad()
-        loss(rows).backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss(rows))
         optimiser.step()
         schedule.step()
         if step % max(steps // 20, 1) == 0 or step == steps:

@@ -107,7 +107,7 @@ def _fit(
         optimiser.zero_grad()
         error = render(parameters, points) - targets
         # The mean over a network's own pixels, the sum over networks: no gradient depends on the chunk.
-        (error.square().mean((1, 2)).sum()).backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(error.square().mean((1, 2)).sum())
         optimiser.step()
         schedule.step()
     return {name: tensor.detach() for name, tensor in parameters.items()}

@@ -125,7 +125,7 @@ class ChebyshevBasis:
         x = (w - self.centre) * (1 / self.half)
         inside = x.detach().abs() <= 1 if self.split else None
         x = x if inside is None else torch.where(inside, x, 0)
-        features: Tensor = _Chebyshev.apply(x, inside, self.terms)  # type: ignore[no-untyped-call]
+        features: Tensor = _Chebyshev.apply(x, inside, self.terms)  # type: ignore[no-untyped-call]  # torch's
         return features
 
     def coefficients(self, g: ScalarMap) -> Tensor:

@@ -167,7 +167,7 @@ def accumulate(tiles: Tiles, compute: Callable[..., Tensor], like: Tensor, *oper
         like: a tensor of the result's dtype and device.
         operands: the tensors.
     """
-    out: Tensor = _Accumulate.apply(tiles, compute, like.detach(), *operands)  # type: ignore[no-untyped-call]
+    out: Tensor = _Accumulate.apply(tiles, compute, like.detach(), *operands)  # type: ignore[no-untyped-call]  # torch's
     return out
 
 

@@ -26,7 +26,7 @@ def untraced(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         if torch.compiler.is_compiling():
-            plain: Callable[P, R] = torch.compiler.disable(function)  # type: ignore[no-untyped-call]
+            plain: Callable[P, R] = torch.compiler.disable(function)  # type: ignore[no-untyped-call]  # torch's
             return plain(*args, **kwargs)
         return function(*args, **kwargs)
 

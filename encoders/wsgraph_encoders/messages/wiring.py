@@ -23,7 +23,7 @@ _SMALL_GROUP = 4
 
 def split_dim(x: Tensor, dim: int, *sizes: int) -> Tensor:
     """``x.unflatten(dim, sizes)``, which torch leaves without types."""
-    parts: Tensor = x.unflatten(dim, sizes)  # type: ignore[no-untyped-call]
+    parts: Tensor = x.unflatten(dim, sizes)  # type: ignore[no-untyped-call]  # torch's
     return parts
 
 
