@@ -15,7 +15,7 @@ from typing import Any
 
 from coverage_models import Case, all_cases
 from coverage_models.pool import Worker
-from coverage_models.report import markdown, summary
+from coverage_models.report import markdown, summary, verdict
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "build" / "coverage.jsonl"
@@ -33,6 +33,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--failed", action="store_true", help="run again what failed")
     parser.add_argument("--page", action="store_true", help="write the page from the results there are")
     parser.add_argument("--seconds", type=float, default=120, help="limit of time a network")
+    parser.add_argument(
+        "--verify-seconds", type=float, default=120, help="limit of time for the proof; 0 for none"
+    )
     parser.add_argument("--gigabytes", type=float, default=12, help="limit of the worker's address space")
     parser.add_argument(
         "--results", type=Path, default=RESULTS, help="where results are kept, a JSON line each"
@@ -62,18 +65,21 @@ def describe(row: dict[str, Any]) -> str:
     """A result in one line."""
     if "error" in row:
         return f"FAILS {row['error']}"
-    return f"{row['timestamps']} timestamps, {row['nodes']:,} nodes, {row['edges']:,} edges"
+    size = f"{row['timestamps']} timestamps, {row['nodes']:,} nodes, {row['edges']:,} edges"
+    return f"{size}; {verdict(row)}"
 
 
 def run(cases: list[Case], results: dict[str, dict[str, Any]], options: argparse.Namespace) -> None:
     """Compile the cases and keep each result as soon as it is there."""
     options.results.parent.mkdir(parents=True, exist_ok=True)
-    worker = Worker(options.seconds, int(options.gigabytes * GB))
+    worker = Worker(int(options.gigabytes * GB))
     start = time.monotonic()
     try:
         with options.results.open("a") as file:
             for k, case in enumerate(cases, 1):
-                row = results[case.key] = worker.run(case)
+                row = results[case.key] = worker.compile(case, options.seconds)
+                if options.verify_seconds and "error" not in row:
+                    row["proof"] = worker.verify(case, options.verify_seconds)
                 print(json.dumps(row), file=file, flush=True)
                 print(
                     f"[{k}/{len(cases)}, {time.monotonic() - start:.0f} s] {case.key}: {describe(row)}",

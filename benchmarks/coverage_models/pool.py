@@ -21,38 +21,44 @@ START = 60.0
 
 
 class Worker:
-    """A process that compiles cases; one that overruns its limits is replaced.
+    """A process that compiles and verifies cases; one that overruns its limits is replaced.
 
     Args:
-        seconds: time a case.
         memory: address space of the process, in bytes.
     """
 
-    def __init__(self, seconds: float, memory: int) -> None:
-        self.seconds = seconds
+    def __init__(self, memory: int) -> None:
         self.memory = memory
         self.process: subprocess.Popen[str] | None = None
 
-    def run(self, case: Case) -> dict[str, Any]:
+    def compile(self, case: Case, seconds: float) -> dict[str, Any]:
         """The row of one case."""
+        about = {"key": case.key, "group": case.group, "family": case.family, "name": case.name}
+        return about | self._ask("compile", case, seconds)
+
+    def verify(self, case: Case, seconds: float) -> dict[str, Any]:
+        """What the proof of one case says."""
+        return self._ask("verify", case, seconds)
+
+    def _ask(self, command: str, case: Case, seconds: float) -> dict[str, Any]:
         fresh = self.process is None or self.process.poll() is not None
         if fresh:
             self.process = self._start()
         assert self.process is not None
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(f"{case.key}\n")
+        self.process.stdin.write(f"{command} {case.key}\n")
         self.process.stdin.flush()
-        limit = self.seconds + (START if fresh else 0)
+        limit = seconds + (START if fresh else 0)
         if not select.select([self.process.stdout], [], [], limit)[0]:
             self.close()
-            return self._failure(case, f"not done after {self.seconds:.0f} s")
+            return {"seconds": seconds, "error": f"not done after {seconds:.0f} s"}
         line = self.process.stdout.readline()
         if line:
             row: dict[str, Any] = json.loads(line)
             return row
         self.close()
-        return self._failure(case, f"the process died (its limit is {self.memory / 1e9:.0f} GB)")
+        return {"seconds": seconds, "error": f"the process died (its limit is {self.memory / 1e9:.0f} GB)"}
 
     def close(self) -> None:
         """End the process."""
@@ -60,10 +66,6 @@ class Worker:
             self.process.kill()
             self.process.wait()
             self.process = None
-
-    def _failure(self, case: Case, reason: str) -> dict[str, Any]:
-        about = {"key": case.key, "group": case.group, "family": case.family, "name": case.name}
-        return about | {"seconds": self.seconds, "error": reason}
 
     def _start(self) -> subprocess.Popen[str]:
         folders = (ROOT, ROOT / "plugins", ROOT / "encoders", ROOT / "benchmarks")

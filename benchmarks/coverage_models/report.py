@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["markdown", "summary"]
+__all__ = ["markdown", "summary", "verdict"]
 
 GROUPS = {
     "timm": "timm module families (smallest model of each)",
@@ -19,22 +19,38 @@ HEAD = """# Coverage
 
 Written by `python benchmarks/coverage.py`; do not edit. Networks are built without downloads, their large
 parameters without values (`wsgraph.frontends.skeleton`), and compiled in a process of their own with a limit
-of time and memory. Seconds are those of `wsgraph.compile`, tracing included, on one thread of a shared
-machine. The ledger's columns count parameter elements: lowered, derived (a weight computed from parameters),
+of time and memory. Seconds are processor time of `wsgraph.compile`, tracing included, on one thread. The ledger's columns count parameter elements: lowered, derived (a weight computed from parameters),
 tied and unused (never reached from the output). A network with an opaque parameter counts as not covered.
+
+`wsgraph verify` is run on each with random weights (one sample of each block and operator): the ledger, the
+round trip through a file, the influence of neurons along edges and nowhere else, and the symmetries, by running the
+model in float64. A network whose proof needs more time or memory than the limit is marked with a dash.
 """
 COLUMNS = (
-    "| family | model | frontend | timestamps | nodes | edges | lowered | derived | tied | unused | seconds |"
+    "| family | model | frontend | timestamps | nodes | edges | lowered | derived | tied | unused | seconds "
+    "| verified |"
 )
 
 
+def verdict(row: dict[str, Any]) -> str:
+    """What the proof of a network says, in a word or two."""
+    proof = row.get("proof", {})
+    if "error" in proof:
+        return "-"
+    if not proof:
+        return ""
+    return "ok" if proof["ok"] else "FAILED"
+
+
 def summary(rows: Sequence[dict[str, Any]]) -> str:
-    """``timm 98/98, ...``: how many networks of each group compile without opaque parameters."""
+    """``timm 98/98 (of 90 proofs 90 hold), ...``: networks of each group without opaque parameters."""
     parts = []
     for group in GROUPS:
         own = [row for row in rows if row["group"] == group]
         if own:
-            parts.append(f"{group} {sum(map(compiled, own))}/{len(own)}")
+            proved = [row["proof"] for row in own if "ok" in row.get("proof", {})]
+            said = f" (of {len(proved)} proofs {sum(p['ok'] for p in proved)} hold)" if proved else ""
+            parts.append(f"{group} {sum(map(compiled, own))}/{len(own)}{said}")
     return ", ".join(parts)
 
 
@@ -52,7 +68,8 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
             continue
         parts.append(f"## {title}: {sum(map(compiled, own))} of {len(own)}\n")
         good = [row for row in own if compiled(row)]
-        parts.append("\n".join([COLUMNS, "|---|---|---|" + "--:|" * 8, *map(_line, good)]) + "\n")
+        parts.append("\n".join([COLUMNS, "|---|---|---|" + "--:|" * 8 + "---|", *map(_line, good)]) + "\n")
+        parts.extend(f"- `{row['name']}`: {why}\n" for row in good for why in _doubts(row))
         bad = [f"- `{row['name']}` ({row['family']}): {_reason(row)}" for row in own if not compiled(row)]
         if bad:
             parts.append("\n".join(["Not covered:", "", *bad]) + "\n")
@@ -64,7 +81,15 @@ def _line(row: dict[str, Any]) -> str:
     numbers = (row["timestamps"], row["nodes"], row["edges"])
     accounts = (ledger[status] for status in ("lowered", "derived", "tied", "unused"))
     cells = [row["family"], row["name"], row["frontend"], *(f"{n:,}" for n in (*numbers, *accounts))]
-    return f"| {' | '.join(cells)} | {row['seconds']:.2f} |"
+    return f"| {' | '.join(cells)} | {row['seconds']:.2f} | {verdict(row)} |"
+
+
+def _doubts(row: dict[str, Any]) -> list[str]:
+    """Why a network was not proved."""
+    proof = row.get("proof", {})
+    if "error" in proof:
+        return [f"no proof: {proof['error']}"]
+    return list(proof.get("failed", ()))
 
 
 def _reason(row: dict[str, Any]) -> str:

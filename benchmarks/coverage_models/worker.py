@@ -1,4 +1,4 @@
-"""Compiles one network after the other in a process that can be killed: cases in, JSON lines out."""
+"""Compiles and verifies networks in a process that can be killed: commands in, JSON lines out."""
 
 from __future__ import annotations
 
@@ -18,25 +18,24 @@ from wsgraph.frontends.skeleton import skeleton
 if TYPE_CHECKING:
     from coverage_models.case import Case
 
-__all__ = ["compile_case", "serve"]
+__all__ = ["COMMANDS", "compile_case", "serve", "verify_case"]
 
 
 def compile_case(case: Case) -> dict[str, Any]:
     """What the table says of one network: its graph's size and ledger, or why it fails."""
     row: dict[str, Any] = {"key": case.key, "group": case.group, "family": case.family, "name": case.name}
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         torch.manual_seed(0)
         with skeleton():
             model, inputs = case.build()
-        start = time.perf_counter()
+        start = time.process_time()
         stream = wsgraph.compile(model.eval(), inputs)
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
         totals = stream.ledger().to_dict()["totals"]["parameter"]
     except Exception as error:  # noqa: BLE001  whatever goes wrong is a row of the table
-        seconds = time.perf_counter() - start
-        reason = " ".join(str(error).split())[:400]
-        return row | {"seconds": round(seconds, 2), "error": f"{type(error).__name__}: {reason}"}
+        seconds = time.process_time() - start
+        return row | {"seconds": round(seconds, 2), "error": _told(error)}
     return row | {
         "seconds": round(seconds, 2),
         "frontend": stream.structure.meta["frontend"],
@@ -47,8 +46,29 @@ def compile_case(case: Case) -> dict[str, Any]:
     }
 
 
+def verify_case(case: Case) -> dict[str, Any]:
+    """What ``wsgraph verify`` says of one network with random weights."""
+    start = time.process_time()
+    try:
+        torch.manual_seed(0)
+        model, inputs = case.build()
+        report = wsgraph.verify(None, model.eval(), inputs, samples=1)
+    except Exception as error:  # noqa: BLE001  whatever goes wrong is a row of the table
+        return {"seconds": round(time.process_time() - start, 2), "error": _told(error)}
+    failed = [f"{check.name}: {check.detail}" for check in report.checks if not check.passed]
+    return {"seconds": round(time.process_time() - start, 2), "ok": report.ok, "failed": failed}
+
+
+def _told(error: Exception) -> str:
+    reason = " ".join(str(error).split())[:400]
+    return f"{type(error).__name__}: {reason}"
+
+
+COMMANDS = {"compile": compile_case, "verify": verify_case}
+
+
 def serve(memory: int) -> None:
-    """Answer each case's key on standard input by one JSON line.
+    """Answer each line on standard input, a command and a case's key, by one JSON line.
 
     Args:
         memory: limit of the process's address space, in bytes.
@@ -60,7 +80,8 @@ def serve(memory: int) -> None:
     answers = sys.stdout
     sys.stdout = sys.stderr  # libraries print
     for line in sys.stdin:
-        print(json.dumps(compile_case(cases[line.strip()])), file=answers, flush=True)
+        command, key = line.strip().split(" ", 1)
+        print(json.dumps(COMMANDS[command](cases[key])), file=answers, flush=True)
 
 
 if __name__ == "__main__":

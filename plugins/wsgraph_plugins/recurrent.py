@@ -7,7 +7,7 @@ positions. What a step takes from the step before are nodes of role ``state``, w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -79,8 +79,8 @@ class _Layers:
         new = CELLS[self.cell](Step(self.graph, feed, weights, hidden, memory))
         for name, before, after in zip(("hidden", "cell"), (hidden, memory), new, strict=True):
             if self.steps > 1 and before is not None and after is not None:
+                label = f"{self.op.op.scope}/{len(self.graph.recurrences)}/{name}"
                 self.graph.recurrences.append((after.ids, before))
-                label = f"{self.op.op.scope}/{row}/{name}"
                 after.attrs["recurrence"] = self.graph.block_of(int(before[0])).attrs["recurrence"] = label
         return new
 
@@ -102,14 +102,23 @@ def _initial(op: Operation, graph: LoweringGraph, value: Value | None, row: int)
     if isinstance(state, ParamValue):
         if state.kind.value == "buffer":
             return None
-        picked = state.apply(lambda t: t.select(0, row).narrow(0, 0, 1)) if len(state.shape) == 3 else state
-        state = as_activation(graph, picked, (-1,))
+        state = as_activation(graph, _of_row(state, row), (-1,))
     elif isinstance(state, Activation) and len(state.shape) == 3:
         axes = tuple(a.with_labels(a.labels.select(0, row)) for a in state.axes)
         state = Activation(state.shape[1:], axes, state.via)
     if not isinstance(state, Activation) or not (state.nodes or state.pending):
         return None
     return _one_group(op, graph.sources(state, -1)).ids[0]
+
+
+def _of_row(initial: ParamValue, row: int) -> ParamValue:
+    """One layer's and direction's initial state, ``[batch, n]``; a single row where all are the same."""
+    if len(initial.shape) < 3:
+        return initial
+    own = initial.apply(lambda t: t.select(0, row))
+    elements = own.elements()
+    alike = bool((elements == elements[:1]).all())
+    return own.apply(lambda t: t.narrow(0, 0, 1)) if alike else own
 
 
 def _one_group(op: Operation, sources: Sources) -> Sources:
@@ -203,7 +212,7 @@ def _last_step(shape: tuple[int, ...], sources: Sources, along: int, blocks: Seq
     for axis in sources.activation.axes:
         if axis is not sources.axis and batch in axis.dims:
             own = restrict(axis.labels, (batch,)).reshape(1, -1, 1)
-            axes.append(replace(axis, labels=own.expand(shape), frozen_dims=None))
+            axes.append(axis.with_labels(own.expand(shape)))
     return Activation(shape, tuple(axes))
 
 

@@ -157,6 +157,27 @@ def test_a_learned_initial_state(prove: Prove) -> None:
     assert stream.ledger().total("lowered") == sum(p.numel() for p in model.parameters())
 
 
+def test_a_learned_initial_state_of_its_own_for_each_sequence(prove: Prove) -> None:
+    model = Net(
+        lambda s, x: s.rnn(x, s.start)[0], rnn=nn.GRU(3, 4, 2), start=nn.Parameter(torch.randn(2, 2, 4))
+    )
+    stream = prove(model, "1x2x3")
+    assert stream.ledger().total("lowered") == sum(p.numel() for p in model.parameters())
+
+
+def test_two_layers_called_in_one_scope_are_not_taken_for_one() -> None:
+    def run(s: Net, x: Tensor) -> Tensor:
+        for layer in (s.first, s.second):
+            weights = [p for _, p in layer.named_parameters()]
+            x = torch.gru(x, torch.zeros(1, 1, 4), weights, True, 1, 0.0, False, False, True)[0]
+        return x
+
+    stream = wsgraph.compile(Net(run, first=nn.GRU(3, 4), second=nn.GRU(4, 4)), "1x2x3")
+    labels = [n.attrs["recurrence"] for n in stream.node_blocks if "recurrence" in n.attrs]
+    assert len(labels) == 4
+    assert len(set(labels)) == 2
+
+
 def test_gates_over_an_embedding(prove: Prove) -> None:
     model = Net(
         lambda s, x: s.o(s.rnn(s.e(x))[0][:, -1]), e=nn.Embedding(9, 3), rnn=nn.GRU(3, 4, batch_first=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -182,10 +181,7 @@ def output(sources: Sources, dst: Nodes, shape: tuple[int, ...], dim: int) -> Ac
     n_out = dst.size // sources.groups
     local = restrict(arange_along(shape, dim, dst.base), (dim,))
     axis = Axis((rank * n_out + local).expand(shape), attention=_inherit(sources.axis))
-    axes = [
-        replace(a, labels=a.labels.unsqueeze(dim).expand(shape), frozen_dims=None)
-        for a in _kept_axes(x, sources)
-    ]
+    axes = [a.with_labels(a.labels.unsqueeze(dim).expand(shape)) for a in _kept_axes(x, sources)]
     return Activation(shape, (*axes, axis), fresh=dst)
 
 

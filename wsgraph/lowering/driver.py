@@ -91,7 +91,8 @@ def _count_sites(state: Activation) -> None:
     block = state.fresh
     if block is None or "sites" in block.attrs or not state.nodes:
         return
-    newest = max(state.nodes, key=Axis.newest)
+    nodes = state.nodes
+    newest = nodes[0] if len(nodes) == 1 else max(nodes, key=Axis.newest)
     block.attrs["sites"] = math.prod(n for d, n in enumerate(state.shape) if d not in newest.dims)
 
 

@@ -54,7 +54,7 @@ def matmul_operands(left: Activation, right: Activation) -> tuple[Activation, Ac
 def _move(x: Activation, function: object) -> Activation:
     assert callable(function)
     axes = tuple(a.with_labels(function(a.labels)) for a in x.axes)
-    shape = tuple(function(torch.empty(x.shape, device="meta")).shape)
+    shape = tuple(function(torch.empty(()).expand(x.shape)).shape)
     return replace(x, shape=shape, axes=axes)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wsgraph.lowering.reduction import reduce_activation
@@ -37,7 +36,7 @@ def resample(
         if axis.is_sites and set(axis.dims) & set(dims):
             continue
         outer = restrict(axis.labels, [d for d in range(rank) if d not in dims])
-        axes.append(replace(axis, labels=outer.expand(shape), frozen_dims=None))
+        axes.append(axis.with_labels(outer.expand(shape)))
     axes += [Axis(arange_along(shape, d), Space(shape[d])) for d in dims if shape[d] > 1]
     for axis in x.nodes:
         graph.annotate(axis.ids(), name, "pooling")

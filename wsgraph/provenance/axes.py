@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,6 +41,9 @@ __all__ = [
 _SORTED = 4096
 """Labels up to which sorting beats marking."""
 
+_KEYS = 2**62
+"""Most combinations that one integer can number."""
+
 
 def varying_dims(labels: Tensor) -> tuple[int, ...]:
     """The dimensions along which the labels differ; strides of 0 answer without reading."""
@@ -64,10 +68,8 @@ def _differs(labels: Tensor, first: Tensor, dim: int) -> bool:
 def restrict(labels: Tensor, dims: Iterable[int]) -> Tensor:
     """The labels with every dimension not in ``dims`` cut down to its first position (size 1)."""
     keep = set(dims)
-    for dim in range(labels.dim()):
-        if dim not in keep and labels.shape[dim] > 1:
-            labels = labels.narrow(dim, 0, 1)
-    return labels
+    cut = [n if d in keep or n == 0 else 1 for d, n in enumerate(labels.shape)]
+    return labels if cut == list(labels.shape) else labels.as_strided(cut, labels.stride())
 
 
 def broadcast(labels: Sequence[Tensor]) -> list[Tensor]:
@@ -77,7 +79,7 @@ def broadcast(labels: Sequence[Tensor]) -> list[Tensor]:
 
 def broadcast_shape(*shapes: Sequence[int]) -> tuple[int, ...]:
     """The common shape of operands that torch broadcasts."""
-    return tuple(torch.broadcast_shapes(*(tuple(s) for s in shapes)))  # type: ignore[no-untyped-call]  # likewise
+    return tuple(np.broadcast_shapes(*(tuple(s) for s in shapes)))
 
 
 def arange_along(shape: Sequence[int], dim: int, start: int = 0) -> Tensor:
@@ -95,22 +97,31 @@ def distinct_rows(columns: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         ``rank`` of that shape, the number of each element's combination in order of first appearance,
         and ``first`` [n_distinct], the flat position where each combination first appears.
     """
-    flat = [c.reshape(-1) for c in columns]
-    key = torch.zeros_like(flat[0])
-    for column in flat:
-        low = int(column.min()) if column.numel() else 0
-        span = int(column.max()) - low + 1 if column.numel() else 1
-        key = key * span + (column - low)
-        if int(key.max()) > 2**40:  # keep clear of overflow in the next product
-            key = torch.unique(key, return_inverse=True)[1]
+    key = _joint([c.reshape(-1) for c in columns])
+    positions = torch.arange(len(key))
+    if bool((key.diff() > 0).all()):
+        return positions.view(columns[0].shape), positions
     _, inverse = torch.unique(key, return_inverse=True)
     n = int(inverse.max()) + 1
-    positions = torch.arange(len(inverse))
     first = torch.full((n,), len(inverse)).scatter_reduce(0, inverse, positions, "amin")
     order = first.argsort()
     rank = torch.empty_like(order)
     rank[order] = torch.arange(n)
     return rank[inverse].view(columns[0].shape), first[order]
+
+
+def _joint(columns: Sequence[Tensor]) -> Tensor:
+    """One number for each combination of several columns' labels."""
+    key, values = columns[0], 1
+    for column in columns:
+        low, high = (int(end) for end in column.aminmax()) if column.numel() else (0, 0)
+        span = high - low + 1
+        if values > 1 and values * span > _KEYS:
+            key = torch.unique(key, return_inverse=True)[1]
+            values = key.numel()
+        key = column - low if values == 1 else key * span + (column - low)
+        values *= span
+    return key
 
 
 def distinct_labels(labels: Tensor) -> Tensor:
@@ -170,7 +181,8 @@ class Axis:
         space: for a site axis, which positions they are; None for a node axis.
         attention: for the head axis of attention logits, what they were contracted from.
         pending: True while an attention's logits have no nodes of their own.
-        frozen_dims: cache of :meth:`dims`.
+        frozen_dims: cache of :attr:`dims`.
+        frozen_ids: cache of :meth:`ids`.
     """
 
     labels: Tensor
@@ -178,6 +190,7 @@ class Axis:
     attention: Attention | None = None
     pending: bool = False
     frozen_dims: tuple[int, ...] | None = None
+    frozen_ids: Tensor | None = None
 
     @property
     def is_nodes(self) -> bool:
@@ -224,11 +237,14 @@ class Axis:
 
     def ids(self) -> Tensor:
         """Distinct labels, ascending, without padding."""
-        flat = self.small().reshape(-1)
-        if len(flat) and bool((flat.diff() == 1).all()) and int(flat[0]) >= 0:
-            return flat.contiguous()  # a block in its own order, as nearly always
-        unique = distinct_labels(flat)
-        return unique[unique >= 0]
+        if self.frozen_ids is None:
+            flat = self.small().reshape(-1)
+            if len(flat) and bool((flat.diff() == 1).all()) and int(flat[0]) >= 0:
+                self.frozen_ids = flat.contiguous()  # a block in its own order, as nearly always
+            else:
+                unique = distinct_labels(flat)
+                self.frozen_ids = unique[unique >= 0]
+        return self.frozen_ids
 
 
 @dataclass(eq=False, slots=True)

@@ -36,6 +36,23 @@ _RESHAPES = frozenset(
 _ONE_DIM = frozenset({"aten.slice", "aten.narrow", "aten.index_select", "aten.repeat_interleave"})
 _SEVERAL_DIMS = frozenset({"aten.roll", "aten.flip"})
 _PADS = frozenset({"aten.pad", "aten.constant_pad_nd"})
+_VIEWS = frozenset(
+    f"aten.{name}"
+    for name in (
+        "permute",
+        "transpose",
+        "swapaxes",
+        "swapdims",
+        "movedim",
+        "moveaxis",
+        "t",
+        "numpy_T",
+        "unsqueeze",
+        "squeeze",
+        "expand",
+    )
+)
+"""What only renames, adds and removes dimensions."""
 
 
 def follow(op: Op, position: int, axis: Axis, shape: tuple[int, ...], move: Callable[[Tensor], Any]) -> Axis:
@@ -54,7 +71,10 @@ def follow(op: Op, position: int, axis: Axis, shape: tuple[int, ...], move: Call
     """
     target = op.outputs[position].shape
     if op.key in _RESHAPES:
-        return axis.with_labels(_reshape(axis.labels, axis.dims, shape, target))
+        return _reshape(axis, shape, target)
+    if op.key in _VIEWS:
+        labels = move(axis.small().expand(shape))
+        return axis.with_labels(labels, _strided(labels))
     touched = _touched(op, len(shape))
     if touched is not None and not touched & set(axis.dims):
         small = restrict(axis.labels, axis.dims)
@@ -75,20 +95,29 @@ def _touched(op: Op, rank: int) -> set[int] | None:
     return None
 
 
-def _reshape(
-    labels: Tensor, dims: tuple[int, ...], shape: tuple[int, ...], target: tuple[int, ...]
-) -> Tensor:
+def _strided(labels: Tensor) -> tuple[int, ...]:
+    """The dimensions along which labels differ that were expanded along all others."""
+    return tuple(d for d, (n, s) in enumerate(zip(labels.shape, labels.stride(), strict=True)) if n > 1 and s)
+
+
+def _reshape(axis: Axis, shape: tuple[int, ...], target: tuple[int, ...]) -> Axis:
+    labels = axis.labels
     if 0 in shape or not shape or not target:
-        return labels.reshape(target)
-    before, after = list(shape), list(target)
+        return axis.with_labels(labels.reshape(target))
+    before, after, known = list(shape), list(target), True
+    dims = []
     for old, new in _groups(shape, target):
-        if not set(old) & set(dims):
-            for d in old:
-                before[d] = 1
-            for d in new:
-                after[d] = 1
-    small = labels[tuple(slice(0, n) for n in before)]
-    return small.reshape(after).expand(target)
+        if set(old) & set(axis.dims):
+            wide = [d for d in new if target[d] > 1]
+            known = known and len(wide) == 1  # along which of several they differ has to be looked up
+            dims.extend(wide)
+            continue
+        for d in old:
+            before[d] = 1
+        for d in new:
+            after[d] = 1
+    small = labels.as_strided(before, labels.stride()).reshape(after)
+    return axis.with_labels(small.expand(target), tuple(dims) if known else None)
 
 
 def _groups(shape: tuple[int, ...], target: tuple[int, ...]) -> Iterator[tuple[list[int], list[int]]]:

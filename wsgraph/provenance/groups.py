@@ -7,7 +7,6 @@ meet only partly the same ones, as queries do with relative positions, whatever 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -117,7 +116,7 @@ def remaining_axes(axes: Sequence[Axis], kept: Sequence[int], shape: tuple[int, 
     """
     out = []
     for axis in axes:
-        moved = replace(axis, labels=restrict(axis.labels, kept).reshape(shape), frozen_dims=None)
+        moved = axis.with_labels(restrict(axis.labels, kept).reshape(shape))
         if moved.dims or not axis.is_sites:
             out.append(moved)
     return tuple(out)

@@ -83,12 +83,12 @@ class Bench:
 
     def targets(self, op: Op, nodes: set[int]) -> list[Tensor]:
         """For each result of an operator, a mask of the elements that belong to any of the nodes."""
-        masks = []
+        masks, wanted = [], torch.tensor(sorted(nodes))
         for value in op.outputs:
             state = self.activation(value)
             mask = torch.zeros(value.shape, dtype=torch.bool)
             for axis in state.nodes if state is not None else ():
-                mask |= torch.isin(axis.labels, torch.tensor(sorted(nodes)))
+                mask |= torch.isin(axis.small(), wanted)
             masks.append(mask)
         return masks
 

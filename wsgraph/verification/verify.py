@@ -71,9 +71,9 @@ def verify(
         WsgraphError: the model cannot be opened, traced or lowered.
     """
     options, registry = options or CompileOptions(), load_registry()
-    source = open_model(model, registry, inputs=inputs, arch=arch, allow=options.allow)
-    graph = rewrite(trace_source(source), registry)
     with compiling():
+        source = open_model(model, registry, inputs=inputs, arch=arch, allow=options.allow)
+        graph = rewrite(trace_source(source), registry)
         fresh = make_stream(lower(graph, registry, options), source)
     own = fresh if stream is None else stream
     checks = [_same_structure(own, fresh), _ledger(own, source.tensors)]
