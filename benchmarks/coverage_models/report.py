@@ -19,12 +19,13 @@ HEAD = """# Coverage
 
 Written by `python benchmarks/coverage.py`; do not edit. Networks are built without downloads, their large
 parameters without values (`wsgraph.frontends.skeleton`), and compiled in a process of their own with a limit
-of time and memory. Seconds are processor time of `wsgraph.compile`, tracing included, on one thread. The ledger's columns count parameter elements: lowered, derived (a weight computed from parameters),
-tied and unused (never reached from the output). A network with an opaque parameter counts as not covered.
+of time and memory. Seconds are processor time of `wsgraph.compile`, tracing included, on one thread. The
+ledger's columns count parameter elements: lowered, derived (a weight computed from parameters), tied and
+unused (never reached from the output). A network with an opaque parameter counts as not covered.
 
 `wsgraph verify` is run on each with random weights (one sample of each block and operator): the ledger, the
-round trip through a file, the influence of neurons along edges and nowhere else, and the symmetries, by running the
-model in float64. A network whose proof needs more time or memory than the limit is marked with a dash.
+round trip through a file, the influence of neurons along edges and nowhere else, and the symmetries, by
+running the model in float64. A network whose proof needs more time or memory than the limit has a dash.
 """
 COLUMNS = (
     "| family | model | frontend | timestamps | nodes | edges | lowered | derived | tied | unused | seconds "
