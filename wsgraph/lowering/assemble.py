@@ -45,6 +45,7 @@ class Assembled:
         derived: derived tensors that features name.
         origin: for each edge block's id, the builder's edges it came from.
         place: block id and position of each global node number, ``[n, 2]``.
+        members: global numbers of each block's nodes, in order.
     """
 
     nodes: tuple[NodeBlock, ...]
@@ -53,6 +54,7 @@ class Assembled:
     derived: dict[str, Derived]
     origin: dict[int, Edges]
     place: Tensor
+    members: tuple[Tensor, ...]
 
 
 _STRIDE = 1 << 32
@@ -83,7 +85,8 @@ class _Assembler:
             edge = self.edge(e, len(edges), number[id(e.dst)], key)
             origin[edge.id] = e
             edges.append(edge)
-        return Assembled(nodes, tuple(edges), self.indices, self.derived, origin, place)
+        members = tuple(block.ids for block in order)
+        return Assembled(nodes, tuple(edges), self.indices, self.derived, origin, place, members)
 
     def node(self, block: Nodes, number: int) -> NodeBlock:
         zero = self.lowered.origins.is_zero

@@ -98,48 +98,27 @@ class _Lines:
 
     def run(self) -> list[str]:
         out: list[str] = []
-        pinned, *unscaled = (
-            self._some(flags) for flags in (self.notes.pinned, *(self.notes.unscaled[k] for k in SCALES))
-        )
-        apart = self._apart()
-        for block in self.assembled.nodes:
-            if pinned[block.id] or apart[block.id]:
-                out.extend(self._classes(block.id))
-            kinds = [kind for kind, off in zip(SCALES, unscaled, strict=True) if not off[block.id]]
-            if kinds and not pinned[block.id] and block.attrs.get("role") == "hidden":
-                out.append(" ".join([f"scale n{block.id}", *kinds]))
+        for block, ids in zip(self.assembled.nodes, self.assembled.members, strict=True):
+            pinned = self.notes.pinned[ids]
+            out.extend(self._classes(block.id, pinned, self.notes.marks[ids]))
+            if block.attrs.get("role") == "hidden" and not bool(pinned.any()):
+                kinds = [kind for kind in SCALES if not bool(self.notes.unscaled[kind][ids].any())]
+                out.extend([" ".join([f"scale n{block.id}", *kinds])] if kinds else [])
         for ids, groups in self.notes.couples:
             out.extend(self._couples(ids, groups))
         for left, right in self.notes.meetings:
             out.extend(self._meetings(left, right))
         return list(dict.fromkeys(out))
 
-    def _some(self, flags: Tensor) -> list[bool]:
-        """For each block whether any of its nodes is flagged."""
-        found = torch.zeros(len(self.assembled.nodes) + 1, dtype=torch.bool)
-        found[self.place[flags, 0]] = True  # nodes of no block are counted in the last place
-        return found.tolist()
-
-    def _apart(self) -> list[bool]:
-        """For each block whether its nodes have different marks."""
-        size = len(self.assembled.nodes) + 1
-        block = self.place[:, 0] % size
-        first = torch.zeros(size, dtype=torch.int64)
-        first[block] = self.notes.marks
-        return self._some(self.notes.marks != first[block])
-
-    def _classes(self, block: int) -> list[str]:
-        ids = (self.place[:, 0] == block).nonzero().flatten()
-        ids = ids[torch.argsort(self.place[ids, 1])]
-        pinned = self.notes.pinned[ids]
+    def _classes(self, block: int, pinned: Tensor, marks: Tensor) -> list[str]:
         if bool(pinned.all()):
             return [f"pin n{block}"]
-        marks = self.notes.marks[ids]
+        if bool((marks == marks[0]).all()) and not bool(pinned.any()):
+            return []
         _, kind = torch.unique(marks, return_inverse=True)
-        kind = torch.where(pinned, len(ids) + torch.arange(len(ids)), kind)
-        rank, _ = distinct_rows(
-            [kind]
-        )  # in order of appearance: layers that are alike share one index tensor
+        kind = torch.where(pinned, len(marks) + torch.arange(len(marks)), kind)
+        # In order of appearance: layers that are alike share one index tensor.
+        rank, _ = distinct_rows([kind])
         return [f"class n{block} {self._index(rank)}"] if int(rank.max()) else []
 
     def _couples(self, ids: Tensor, groups: Tensor) -> list[str]:
