@@ -27,6 +27,12 @@ def test_token_and_position_embeddings(prove: Prove) -> None:
     assert stream.num_timestamps == 2
 
 
+def test_a_position_table_longer_than_the_example(prove: Prove) -> None:
+    parts = {"e": nn.Embedding(7, 4), "p": nn.Embedding(90, 4), "o": nn.Linear(4, 3)}
+    stream = prove(Net(lambda s, x: s.o(s.e(x) + s.p(torch.arange(5))), **parts), "1x5:int64")
+    assert nodes(stream)[:2] == ["n0 t0 input 7", "n1 t0 position 90"]
+
+
 def test_a_position_table(prove: Prove) -> None:
     model = Net(lambda s, x: s.o(s.a(x) + s.p), a=nn.Linear(3, 4), p=param(1, 5, 4), o=nn.Linear(4, 3))
     stream = prove(model, "1x5x3")

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["check_pair"]
 
-_LOOK_UPS = frozenset({"aten.embedding", "aten.embedding_bag", "aten.index"})
-"""Operators that may take rows of a table at positions that the input decides."""
+_TABLES = frozenset({"aten.embedding", "aten.embedding_bag"})
+"""Operators that look rows of a table up. Positions of a sequence too: an example shorter than the table
+meets its first rows only."""
 
 _ABSENT = {"aten.div": math.inf}
 """The value of a parameter that lets nothing through, where it is not zero."""
@@ -97,11 +98,12 @@ def _check_parameter(bench: Bench, op: Op, name: str, pair: Pair) -> str | None:
 
 
 def _one_token(bench: Bench, op: Op, pair: Pair) -> dict[Value, Tensor]:
-    """For a table looked up by the model's input: the input that picks the source's row everywhere."""
+    """For a table that is looked up: the positions that pick the source's row everywhere."""
     rows = op.arguments.get("indices")
     if isinstance(rows, list | tuple) and len(rows) == 1:
         rows = rows[0]
-    if op.key not in _LOOK_UPS or not isinstance(rows, Value) or bench.activation(rows) is None:
+    by_input = isinstance(rows, Value) and bench.activation(rows) is not None
+    if not isinstance(rows, Value) or not (op.key in _TABLES or (op.key == "aten.index" and by_input)):
         return {}
     return {rows: torch.full(rows.shape, pair.src, dtype=rows.dtype)}
 
