@@ -84,6 +84,19 @@ def test_experts_are_parallel_layers(prove: Prove) -> None:
     ]
 
 
+def test_experts_that_a_router_decides_on(prove: Prove) -> None:
+    import transformers.integrations.moe  # noqa: F401  defines the operator
+
+    def forward(s: Net, x: Tensor) -> Any:
+        chosen = s.router(x).argmax(-1)
+        ends = torch.histc(chosen.float(), bins=3, min=0, max=2).cumsum(0).to(torch.int32)
+        h = torch.ops.transformers.grouped_mm_fallback(s.i(x), s.up, ends)
+        return torch.ops.transformers.grouped_mm_fallback(h.relu(), s.down, ends)
+
+    parts = {"i": nn.Linear(2, 3), "router": nn.Linear(2, 3)}
+    prove(Net(forward, **parts, up=param(3, 3, 4), down=param(3, 4, 2)), "7x2")
+
+
 def test_a_bag_of_words_and_a_bilinear_layer(prove: Prove) -> None:
     model = Net(
         lambda s, w, y: s.b(s.e(w), s.i(y)),

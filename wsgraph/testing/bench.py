@@ -72,8 +72,19 @@ class Bench:
             for value, _ in self.activations(op.inputs()):
                 if value.dtype.is_floating_point:
                     drawn[value] = self.run.noise(self.run.values[value])
-            self._inputs[op] = _in_domain(op, drawn)
+            self._inputs[op] = {**_in_domain(op, drawn), **self._dealt(op)}
         return self._inputs[op]
+
+    def _dealt(self, op: Op) -> dict[Value, Tensor]:
+        """Rows dealt out to experts in equal parts, as the lowering does where the router decides."""
+        if op.key not in _EXPERTS:
+            return {}
+        x, weight, *ends = op.inputs()
+        if not ends or self.activation(ends[0]) is None:
+            return {}
+        rows, experts = x.shape[0], weight.shape[0]
+        counts = torch.bincount(torch.arange(rows) * experts // rows, minlength=experts)
+        return {ends[0]: counts.cumsum(0).to(ends[0].dtype)}
 
     def moved(self, op: Op, masks: Mapping[Value, Tensor], factor: float = 1.0) -> dict[Value, Tensor]:
         """The generic inputs with the masked elements drawn anew, ``factor`` times as large."""
@@ -141,6 +152,8 @@ class Bench:
         """The builder's block that a global node number belongs to."""
         return self.lowered.builder.blocks[int(self._owner[node])]
 
+
+_EXPERTS = frozenset({"aten._grouped_mm", "transformers.grouped_mm_fallback"})
 
 _NEGATIVE = frozenset({"aten.prelu"})
 """A slope acts on what is negative only."""
