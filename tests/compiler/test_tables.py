@@ -33,6 +33,16 @@ def test_a_position_table_longer_than_the_example(prove: Prove) -> None:
     assert nodes(stream)[:2] == ["n0 t0 input 7", "n1 t0 position 90"]
 
 
+def test_queries_of_zeros_are_constants_whatever_they_are_shaped_like(prove: Prove) -> None:
+    def forward(s: Net, x: Tensor) -> Tensor:
+        queries = torch.zeros_like(s.p)
+        return s.o(s.v(queries) + s.p + s.a(x))
+
+    parts = {"a": nn.Linear(3, 4), "v": nn.Linear(4, 4), "o": nn.Linear(4, 2)}
+    stream = prove(Net(forward, **parts, p=param(5, 4)), "1x5x3")
+    assert not stream.structure.derived
+
+
 def test_a_position_table(prove: Prove) -> None:
     model = Net(lambda s, x: s.o(s.a(x) + s.p), a=nn.Linear(3, 4), p=param(1, 5, 4), o=nn.Linear(4, 3))
     stream = prove(model, "1x5x3")

@@ -128,13 +128,13 @@ def _lower_op(lowered: Lowered, op: Op, registry: Registry, constants: ConstantP
     states = [lowered.states[v] for v in op.inputs()]
     if op.key in SHAPE_FROM_SECOND:
         states = states[:1]
+    if _only_shape_matters(op.key):
+        return [Constant(v) for v in op.outputs]
     if not any(isinstance(s, Activation) for s in states):
         if not any(_is_parameter(s) for s in states):
             return _move_buffer(op, states, constants) or [Constant(v) for v in op.outputs]
         if not _is_layer(op, lowered):
             return _compute_parameters(lowered, op, states, constants)
-    if _only_shape_matters(op.key):
-        return [Constant(v) for v in op.outputs]
     function = registry.lowering_for(op.key)
     if function is None and torch.Tag.pointwise in getattr(op.target, "tags", ()):
         function = registry.lowering_for("pointwise")

@@ -47,7 +47,8 @@ def add_derived(structure: Structure, coordinates: Coordinates, direct: Iterable
     strips = list(coordinates.strips.items())
     for derived in structure.derived.values():
         own = [(key, strip) for key, strip in strips if strip.tensor == derived.name]
-        alone = all(readers[name] == 1 for name in derived.sources) and len({key[1] for key, _ in own}) == 1
+        stored = [name for name in derived.sources if name in readers]
+        alone = all(readers[name] == 1 for name in stored) and len({key[1] for key, _ in own}) == 1
         for _, strip in own:
             simple = alone and strip.parts == 1 and len(strip.dims) == 1
             placement = _placement(structure, derived, strip.dims[0]) if simple else None
@@ -57,7 +58,7 @@ def add_derived(structure: Structure, coordinates: Coordinates, direct: Iterable
                 _tie(coordinates, strip, placement)
         if not alone:
             # What else reads the sources must not move them under the derived tensor.
-            sources = {structure.storage_name(name) for name in derived.sources}
+            sources = {structure.storage_name(name) for name in stored}
             for _, strip in strips:
                 if strip.tensor in sources:
                     coordinates.graph.pin(torch.arange(strip.size) + strip.base)
@@ -67,7 +68,7 @@ def _readers(structure: Structure, direct: Iterable[str]) -> dict[str, int]:
     """How often each tensor is read, directly or by a recipe; one more for a name tied to another."""
     counts = {name: int(spec.tied_to is not None) for name, spec in structure.tensors.items()}
     names = [name for name in direct if name in counts]
-    names += [name for derived in structure.derived.values() for name in derived.sources]
+    names += [name for derived in structure.derived.values() for name in derived.sources if name in counts]
     for name in names:
         counts[name] += 1
     return {name: max(count, counts[structure.storage_name(name)]) for name, count in counts.items()}
@@ -81,15 +82,16 @@ def _tie(coordinates: Coordinates, strip: Strip, placement: _Placement) -> None:
 
 
 def _placement(structure: Structure, derived: Derived, dim: int) -> _Placement | None:
-    shapes = {name: structure.tensors[name].shape for name in derived.sources}
+    constants = {name: structure.indices[name] for name in derived.sources if name in structure.indices}
+    shapes = {name: structure.tensors[name].shape for name in derived.sources if name not in constants}
     if any(math.prod(s) > _LARGEST for s in shapes.values()) or derived.shape[dim] == 1:
         return None
     generator = torch.Generator().manual_seed(0)
     weights = {n: torch.rand(s, generator=generator, dtype=torch.float64) + 0.5 for n, s in shapes.items()}
     order = torch.randperm(derived.shape[dim], generator=generator)
-    wanted = evaluate(derived, weights).index_select(dim, order)
+    wanted = evaluate(derived, {**weights, **constants}).index_select(dim, order)
     for placement in _candidates(shapes, derived.shape[dim]):
-        moved = dict(weights)
+        moved = {**weights, **constants}
         for name, at in placement:
             moved[name] = moved[name].index_select(at, order)
         if _close(evaluate(derived, moved), wanted):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wsgraph.events.blocks import Learned
 from wsgraph.provenance.axes import Activation
+from wsgraph.provenance.params import Constant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,11 +70,19 @@ class Bench:
         """Generic values for an operator's floating-point activations: noise, so that none is zero."""
         if op not in self._inputs:
             drawn = {}
-            for value, _ in self.activations(op.inputs()):
-                if value.dtype.is_floating_point:
+            for value in dict.fromkeys(op.inputs()):
+                active = self.activation(value) is not None or self._is_silent(value)
+                if active and value.dtype.is_floating_point:
                     drawn[value] = self.run.noise(self.run.values[value])
             self._inputs[op] = {**_in_domain(op, drawn), **self._dealt(op)}
         return self._inputs[op]
+
+    def _is_silent(self, value: Value) -> bool:
+        """A constant of zeros: with it as a layer's input, no weight of the layer would show."""
+        if not isinstance(self.lowered.states.get(value), Constant):
+            return False
+        data = self.run.values.get(value)
+        return isinstance(data, Tensor) and bool(data.numel()) and not bool(data.any())
 
     def _dealt(self, op: Op) -> dict[Value, Tensor]:
         """Rows dealt out to experts in equal parts, as the lowering does where the router decides."""

@@ -88,10 +88,14 @@ class _Refinement:
             if source in self.structure.derived and source not in self.weights:
                 self._derive(source)
         values = [
-            evaluate(derived, {source: self._tensor(source)[model] for source in derived.sources})
+            evaluate(derived, {source: self._source(source, model) for source in derived.sources})
             for model in range(self.models)
         ]
         self.weights[name] = torch.stack(values)
+
+    def _source(self, name: str, model: int) -> Tensor:
+        constant = self.structure.indices.get(name)
+        return self._tensor(name)[model] if constant is None else constant
 
     def _tensor(self, name: str) -> Tensor:
         return self.weights[name] if name in self.weights else self.weights[self.structure.storage_name(name)]
