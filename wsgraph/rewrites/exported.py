@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from wsgraph.rewrites.fuse_bias import fuse_bias
 from wsgraph.rewrites.fuse_gates import fuse_gates
 from wsgraph.rewrites.fuse_gelu import fuse_gelu
+from wsgraph.rewrites.fuse_group_norm import fuse_group_norm
 from wsgraph.rewrites.fuse_layer_norm import fuse_layer_norm
 from wsgraph.rewrites.fuse_linear import fuse_linear
 from wsgraph.rewrites.fuse_recurrent import fuse_recurrent
@@ -32,6 +33,7 @@ _PASSES: tuple[Callable[[Graph], Graph], ...] = (
     fuse_gates,
     fuse_safe_softmax,
     fuse_layer_norm,
+    fuse_group_norm,
     fuse_roll,
     fuse_recurrent,
     fuse_slices,

@@ -10,7 +10,7 @@ from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, TensorPro
 from wsgraph.errors import CheckpointError, WsgraphError
 from wsgraph.frontends.onnx.errors import UnknownOperatorError
 from wsgraph.frontends.onnx.functions import schema_function
-from wsgraph.frontends.onnx.naming import scope_of
+from wsgraph.frontends.onnx.naming import module_of, scope_of
 from wsgraph.frontends.onnx.node import Node
 from wsgraph.frontends.onnx.operators import load_all
 from wsgraph.frontends.onnx.registry import Translation, translation_for
@@ -36,6 +36,9 @@ class Converter:
         emitter: where operators are appended.
         opsets: the version of each operator domain that the model imports.
         functions: the model's own functions.
+
+    Attributes:
+        modules: the class of each module that the newer exporter noted, by its place in the module tree.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Converter:
         load_all()
         self.emitter = emitter
         self.opsets = opsets
+        self.modules: dict[str, str] = {}
         self._functions = {(f.domain, f.name): f for f in functions}
         self._depth = 0
 
@@ -73,6 +77,8 @@ class Converter:
         """
         for proto in nodes:
             self.emitter.scope = scope_of(proto)
+            if (module := module_of(proto)) is not None:
+                self.modules[self.emitter.scope] = module
             results = self._node(proto, scope, given or {})
             for name, operand in zip(proto.output, results, strict=False):
                 if name:

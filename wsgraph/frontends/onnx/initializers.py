@@ -82,6 +82,17 @@ class Initializers:
             return self.buffer(operand)
         return operand
 
+    def repeats(self, operand: Value | Tensor, number: float) -> bool:
+        """Whether an operand is a constant of nothing but this number.
+
+        Exporters write a scale of ones and a shift of zeros for a normalisation that has none.
+        """
+        known = self.folded(operand) if isinstance(operand, Value) else operand
+        if known is None or not bool(torch.all(known == number)):
+            return False
+        self.buffer(operand)
+        return True
+
     def numbers(self, value: Value) -> Tensor | None:
         """The numbers behind a parameter that is used to steer the computation, or None."""
         if self._values.get(value.name) is not value:

@@ -1,4 +1,4 @@
-"""Where in the module tree a node comes from, as far as the exporter wrote it down."""
+"""Where in the module tree a node comes from, and from which module, as far as the exporter wrote it down."""
 
 from __future__ import annotations
 
@@ -8,20 +8,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-__all__ = ["scope_of"]
+__all__ = ["module_of", "scope_of"]
 
-_SCOPES = "pkg.torch.onnx.name_scopes"
+_SCOPES, _MODULES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
 
 
 def scope_of(proto: NodeProto) -> str:
     """``layer1.0.conv1``; the node's own name where the exporter left no trace of modules."""
-    for entry in proto.metadata_props:
-        if entry.key == _SCOPES:
-            scope = _innermost(entry.value)
-            return proto.name if scope is None else scope
+    scope = _noted(proto, _SCOPES)
+    if scope is not None:
+        return scope
     if proto.name.startswith("/"):
         return _joined(proto.name.strip("/").split("/")[:-1])
     return proto.name
+
+
+def module_of(proto: NodeProto) -> str | None:
+    """``torch.nn.modules.conv.Conv2d``; None where the exporter left no trace of modules."""
+    return _noted(proto, _MODULES)
+
+
+def _noted(proto: NodeProto, key: str) -> str | None:
+    """What the newer exporter noted of a node's innermost module."""
+    return next((_innermost(entry.value) for entry in proto.metadata_props if entry.key == key), None)
 
 
 def _innermost(text: str) -> str | None:

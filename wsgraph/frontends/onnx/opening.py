@@ -15,6 +15,8 @@ from wsgraph.frontends.onnx.shapes import candidates, given_inputs
 from wsgraph.frontends.source import Source
 from wsgraph.ir.graph import Graph, Value, ValueKind
 from wsgraph.rewrites.exported import undo_export
+from wsgraph.rewrites.fuse_rms_norm import fuse_rms_norm
+from wsgraph.rewrites.fuse_rsqrt import fuse_rsqrt
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from wsgraph.frontends.onnx.emitter import Operand
 
 __all__ = ["build_graph", "open_onnx"]
+
+
+_RMS_NORM = "torch.nn.modules.normalization.RMSNorm"
 
 
 def open_onnx(source: ModelProto | Path, inputs: Inputs = None) -> Source:
@@ -121,5 +126,7 @@ def build_graph(
         emitter.output(r) for result in results for r in (result if isinstance(result, list) else [result])
     ]
     tensors = initializers.finish()
+    written_out = {scope for scope, module in converter.modules.items() if module == _RMS_NORM}
+    graph = fuse_rms_norm(fuse_rsqrt(graph), written_out)
     graph.verify()
     return graph, tensors

@@ -1,0 +1,138 @@
+"""Normalisations that exporters write out are the network's own again, and nothing else is taken for one."""
+
+import numpy as np
+import pytest
+import torch
+from onnx import helper, numpy_helper
+from torch import nn
+
+import wsgraph
+from tests.onnx.models import FLOAT, by_graph, by_runtime, model
+from tests.onnx.test_same_graph import NEW, OLD, export, randomised
+from wsgraph.testing.same_graph import difference
+
+
+def images(*layers):
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), *layers, nn.ConvTranspose2d(8, 4, 2, 2))
+    return model, torch.randn(1, 3, 6, 6)
+
+
+def rows(*layers):
+    return nn.Sequential(nn.Linear(4, 8), *layers, nn.Linear(8, 2)), torch.randn(1, 5, 4)
+
+
+class OwnRms(nn.Module):
+    """As Llama writes it."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(8))
+
+    def forward(self, x):
+        return self.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6))
+
+
+NETWORKS = {
+    "group": lambda: images(nn.GroupNorm(2, 8), nn.SiLU()),
+    "one group": lambda: images(nn.GroupNorm(1, 8)),
+    "a group each": lambda: images(nn.GroupNorm(8, 8)),
+    "group of rows": lambda: (nn.Sequential(nn.Linear(4, 8), nn.GroupNorm(2, 8)), torch.randn(2, 4)),
+    "instance": lambda: images(nn.InstanceNorm2d(8, affine=True)),
+    "instance, plain": lambda: images(nn.InstanceNorm2d(8)),
+    "layer, no shift": lambda: rows(nn.LayerNorm(8, bias=False)),
+    "layer, plain": lambda: rows(nn.LayerNorm(8, elementwise_affine=False)),
+    "rms": lambda: rows(nn.RMSNorm(8)),
+    "rms, plain": lambda: rows(nn.RMSNorm(8, eps=1e-3, elementwise_affine=False)),
+    "rms, own code": lambda: rows(OwnRms()),
+    "relu6": lambda: images(nn.ReLU6()),
+}
+# The older exporter has no RMSNorm; the newer one takes seconds a network.
+EXPORTED = [(name, OLD) for name in NETWORKS if name not in ("rms", "rms, plain")]
+EXPORTED += [(name, NEW) for name in ("group", "rms", "rms, plain", "rms, own code")]
+
+
+@pytest.mark.parametrize(("name", "settings"), EXPORTED, ids=lambda v: v if isinstance(v, str) else str(v))
+def test_the_same_graph_and_weights(tmp_path, name, settings):
+    torch.manual_seed(0)
+    network, example = NETWORKS[name]()
+    path = export(randomised(network), example, tmp_path / "m.onnx", settings)
+    assert not difference(wsgraph.compile(network, example), wsgraph.compile(path))
+    torch.testing.assert_close(by_graph(path, example)[0], network(example), rtol=1e-4, atol=1e-5)
+
+
+def written_out(groups=(1, 2, -1), back=(1, 4, 5), scale=(4, 1), shared=False):
+    """A group normalisation of ``x`` [1, 4, 5] in parts; ``shared``: its middle is a result too."""
+    rng = np.random.default_rng(0)
+    tensors = {
+        "groups": np.array(groups),
+        "back": np.array(back),
+        "scale": rng.standard_normal(scale, dtype=np.float32),
+        "shift": rng.standard_normal(scale, dtype=np.float32),
+        "w": rng.standard_normal((3, back[1], 1), dtype=np.float32),
+    }
+    plain = [
+        numpy_helper.from_array(v, n) for n, v in (("ones", np.ones(2, "f")), ("zeros", np.zeros(2, "f")))
+    ]
+    nodes = [
+        *(helper.make_node("Constant", [], [t.name], value=t) for t in plain),
+        helper.make_node("Reshape", ["x", "groups"], ["a"]),
+        helper.make_node("InstanceNormalization", ["a", "ones", "zeros"], ["b"]),
+        helper.make_node("Reshape", ["b", "back"], ["c"]),
+        helper.make_node("Mul", ["c", "scale"], ["d"]),
+        helper.make_node("Add", ["d", "shift"], ["e"]),
+        helper.make_node("Conv", ["e", "w"], ["y"]),
+    ]
+    results = {"y": (FLOAT, None), **({"d": (FLOAT, None)} if shared else {})}
+    proto = model(nodes, {"x": (FLOAT, [1, 4, 5])}, results, tensors)
+    proto.producer_name = "pytorch"
+    for tensor, name in zip(plain, ("val_1", "val_2"), strict=True):
+        proto = renamed(proto, tensor.name, name)
+    return proto
+
+
+def renamed(proto, old, new):
+    """A tensor gets a name as the exporter makes up."""
+    for node in proto.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [new if n == old else n for n in names]
+    return proto
+
+
+def norms(proto):
+    return [n.attrs.get("norm") for n in wsgraph.compile(proto).node_blocks]
+
+
+def same_numbers(proto):
+    x = np.random.default_rng(1).standard_normal((1, 4, 5), dtype=np.float32)
+    for got, want in zip(by_graph(proto, x), by_runtime(proto, x), strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5)
+
+
+def test_a_group_norm_in_parts_is_one_layer():
+    proto = written_out()
+    assert norms(proto) == [None, "group_norm", None]
+    block = wsgraph.compile(proto).node_blocks[1]
+    assert (block.attrs["groups"], block.attrs["eps"], list(block.features)) == (2, 1e-5, ["bias"])
+    same_numbers(proto)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"scale": (1, 5)},  # a number for each position
+        {"scale": (4, 5)},  # for each channel and position
+        {"back": (1, 2, 10), "scale": (2, 1)},  # not put together as it was
+        {"shared": True},  # the scaled part is read elsewhere
+    ],
+)
+def test_what_is_no_group_norm_keeps_its_parts(parts):
+    proto = written_out(**parts)
+    assert len(norms(proto)) > 3
+    same_numbers(proto)
+
+
+def test_a_normalisation_s_own_ones_are_parameters(tmp_path):
+    """A freshly initialised scale is one, too; its name tells it from one that the exporter made up."""
+    network, example = images(nn.InstanceNorm2d(8, affine=True))
+    path = export(network.eval(), example, tmp_path / "m.onnx", OLD)
+    assert not difference(wsgraph.compile(network, example), wsgraph.compile(path))
