@@ -22,7 +22,7 @@ _VIEWS = ("aten.reshape", "aten.unsqueeze")
 
 
 def fuse_group_norm(graph: Graph) -> Graph:
-    """``instance_norm(x.reshape(n, groups, -1)).reshape(x.shape) * scale + shift`` to ``group_norm(x, ...)``."""
+    """``reshape(instance_norm(reshape(x))) * scale + shift`` to ``group_norm(x, groups, scale, shift)``."""
     graph = replace_each(graph, _normalised)
     matcher, ops = Matcher(graph), []
     for op in graph.ops:
@@ -33,7 +33,7 @@ def fuse_group_norm(graph: Graph) -> Graph:
 
 
 def _normalised(op: Op, matcher: Matcher) -> tuple[Any, str, tuple[Any, ...]] | None:
-    """The part without scale and shift; ``layer_norm`` over all of a group is the same as ``instance_norm``."""
+    """The part without scale and shift; over a whole group ``layer_norm`` is ``instance_norm``."""
     if op.key != "aten.reshape":
         return None
     norm = matcher.made_by(op.args[0], "aten.instance_norm", "aten.layer_norm")
@@ -54,7 +54,7 @@ def _is_plain(norm: Op) -> bool:
     if arguments["weight"] is not None or arguments["bias"] is not None:
         return False
     if norm.key == "aten.layer_norm":
-        return tuple(arguments["normalized_shape"]) == norm.args[0].shape[2:]
+        return list(arguments["normalized_shape"]) == list(norm.args[0].shape[2:])
     return bool(arguments["use_input_stats"]) and arguments["running_mean"] is None
 
 

@@ -75,9 +75,9 @@ def _group_norm_per_group(node: Node) -> Any:
 
 @operator("LayerNormalization")
 def _layer_norm(node: Node) -> Any:
-    x, scale, shift = node.x(0), node.x(1), node.bias(2)
-    if shift is None and node.emitter.initializers.repeats(scale, 1.0):
-        scale = None
+    x, shift = node.x(0), node.bias(2)
+    plain = shift is None and node.emitter.initializers.repeats(node.x(1), 1.0)
+    scale = None if plain else node.x(1)
     axis = node.attr("axis", -1) % len(x.shape)
     shape = list(x.shape[axis:])
     eps = node.attr("epsilon", 1e-5)
