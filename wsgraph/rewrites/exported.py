@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wsgraph.rewrites.fuse_activations import fuse_activations
 from wsgraph.rewrites.fuse_bias import fuse_bias
 from wsgraph.rewrites.fuse_gates import fuse_gates
 from wsgraph.rewrites.fuse_gelu import fuse_gelu
@@ -31,6 +32,7 @@ _PASSES: tuple[Callable[[Graph], Graph], ...] = (
     fuse_bias,
     fuse_gelu,
     fuse_gates,
+    fuse_activations,
     fuse_safe_softmax,
     fuse_layer_norm,
     fuse_group_norm,

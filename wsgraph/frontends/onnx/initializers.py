@@ -1,8 +1,8 @@
 """The stored tensors of a model: which are parameters, which are buffers and constants.
 
-ONNX does not say. A floating-point initializer that reaches the computation is a parameter; numbers that
-only steer it (shapes, axes, indices, scales of a Resize) are buffers. So are additive masks, and single
-numbers that an exporter wrote for a factor of the code.
+ONNX does not say, but torch's newer exporter does in its notes. Elsewhere a floating-point initializer that
+reaches the computation is a parameter; numbers that only steer it (shapes, axes, indices, scales of a Resize)
+are buffers. So are additive masks, and single numbers that an exporter wrote for a factor of the code.
 """
 
 from __future__ import annotations
@@ -39,12 +39,20 @@ class Initializers:
         graph: where those that operators read are declared.
         tensors: the stored tensors by name.
         exporter: the model's ``producer_name``.
+        recorded: which of them the exporter wrote down as parameters, or as none.
     """
 
-    def __init__(self, graph: Graph, tensors: Mapping[str, Tensor], exporter: str = "") -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        tensors: Mapping[str, Tensor],
+        exporter: str = "",
+        recorded: Mapping[str, bool] | None = None,
+    ) -> None:
         self._graph = graph
         self._tensors = dict(tensors)
         self._exporter = exporter
+        self._recorded = recorded or {}
         self._values: dict[str, Value] = {}
         self._names = {id(t): name for name, t in self._tensors.items()}
         self._steering: set[str] = set()
@@ -142,8 +150,11 @@ class Initializers:
     def _may_be_parameter(self, name: str, tensor: Tensor) -> bool:
         if not tensor.dtype.is_floating_point:
             return False
+        if name in self._recorded:
+            return self._recorded[name]
         if tensor.numel() == 1 and tensor.dim() <= 1:
-            return not self._generated(name) if self._exporter == "pytorch" else tensor.dim() == 1
+            own = not self._recorded and not self._generated(name)
+            return own if self._exporter == "pytorch" else tensor.dim() == 1
         if self._exporter == "pytorch" and _WRITTEN.fullmatch(name) and not bool(tensor.any()):
             return False  # torch.zeros in the code, such as a recurrent layer's initial state
         return not _is_mask(tensor, generated=self._generated(name))
@@ -158,6 +169,8 @@ def _is_mask(tensor: Tensor, *, generated: bool) -> bool:
 
     A mask that hides nothing is all zeros; an exporter that folded it gave it four dimensions.
     """
+    if tensor.dtype.itemsize == 1:  # an eight-bit float, which torch does not even compare
+        return False
     start = tensor.reshape(-1)[:16]  # enough for nearly all weights, which are not read as a whole here
     if not bool(torch.all((start == 0) | (start <= _MASKED))):
         return False

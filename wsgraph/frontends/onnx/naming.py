@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
+
+from wsgraph.frontends.onnx.records import entry, text_list
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -15,7 +16,7 @@ _SCOPES, _MODULES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarch
 
 def scope_of(proto: NodeProto) -> str:
     """``layer1.0.conv1``; the node's own name where the exporter left no trace of modules."""
-    scope = _noted(proto, _SCOPES)
+    scope = _innermost(proto, _SCOPES)
     if scope is not None:
         return scope
     if proto.name.startswith("/"):
@@ -25,23 +26,13 @@ def scope_of(proto: NodeProto) -> str:
 
 def module_of(proto: NodeProto) -> str | None:
     """``torch.nn.modules.conv.Conv2d``; None where the exporter left no trace of modules."""
-    return _noted(proto, _MODULES)
+    return _innermost(proto, _MODULES)
 
 
-def _noted(proto: NodeProto, key: str) -> str | None:
-    """What the newer exporter noted of a node's innermost module."""
-    return next((_innermost(entry.value) for entry in proto.metadata_props if entry.key == key), None)
-
-
-def _innermost(text: str) -> str | None:
+def _innermost(proto: NodeProto, key: str) -> str | None:
     """The last but one of ``['', 'layer1', 'layer1.0', 'conv2d']``, whose last is the operator."""
-    try:
-        scopes = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
-    if not isinstance(scopes, list) or len(scopes) < 2 or not isinstance(scopes[-2], str):
-        return None
-    return scopes[-2]
+    scopes = text_list(entry(proto.metadata_props, key))
+    return scopes[-2] if len(scopes) > 1 else None
 
 
 def _joined(parts: list[str]) -> str:

@@ -10,6 +10,7 @@ from wsgraph.frontends.onnx.convert import Converter
 from wsgraph.frontends.onnx.emitter import Emitter
 from wsgraph.frontends.onnx.initializers import Initializers
 from wsgraph.frontends.onnx.reading import Opened, read_file, read_proto
+from wsgraph.frontends.onnx.records import recorded_parameters
 from wsgraph.frontends.onnx.scope import Scope
 from wsgraph.frontends.onnx.shapes import candidates, given_inputs
 from wsgraph.frontends.source import Source
@@ -104,7 +105,8 @@ def build_graph(
         The graph, and the stored tensors by name.
     """
     graph = Graph(frontend="onnx")
-    initializers = Initializers(graph, opened.tensors, opened.model.producer_name)
+    recorded = recorded_parameters(opened.model)
+    initializers = Initializers(graph, opened.tensors, opened.model.producer_name, recorded)
     emitter = Emitter(graph, initializers)
     converter = Converter(emitter, opened.opsets, opened.model.functions)
     scope = Scope(converter)
