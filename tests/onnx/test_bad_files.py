@@ -66,7 +66,10 @@ def test_flipped_bytes_never_escape_as_other_errors(tmp_path):
 def test_a_cycle(refused):
     nodes = [helper.make_node("Add", ["x", "b"], ["a"]), helper.make_node("Relu", ["a"], ["b"])]
     nodes.append(helper.make_node("Relu", ["b"], ["y"]))
-    assert "m.onnx is no valid ONNX model" in refused(model(nodes, X, Y))
+    message = refused(model(nodes, X, Y))
+    assert "m.onnx is no valid ONNX model" in message
+    assert "topologically sorted, however input 'b'" in message
+    assert message.count("error:") == 1
 
 
 def test_a_name_that_nothing_makes(refused):
@@ -116,6 +119,14 @@ def test_layers_that_do_not_fit(refused):
     proto = mlp()
     proto.graph.initializer[2].dims[:] = [2, 5]
     assert "MatMul" in refused(proto)
+
+
+def test_a_layer_without_neurons(refused):
+    proto = mlp()
+    for tensor, shape in zip(proto.graph.initializer, ([0, 3], [0], [0, 2]), strict=False):
+        tensor.dims[:] = shape
+        tensor.raw_data = b""
+    assert "no neurons" in refused(proto)
 
 
 def test_text(refused):

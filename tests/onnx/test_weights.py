@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 import wsgraph
 from tests.onnx.models import FLOAT, INT64, by_graph, by_runtime, mlp, model
@@ -139,3 +139,25 @@ def test_an_embedding_is_a_layer():
     stream = wsgraph.compile(model([node], {"ids": (INT64, [1, 5])}, {"y": (FLOAT, None)}, {"table": table}))
     assert [n.size for n in stream.node_blocks] == [7, 3]
     assert [e.shape for e in stream.edge_blocks] == [(3, 7, 1)]
+
+
+@pytest.mark.parametrize("kind", ["FLOAT8E4M3FN", "FLOAT8E5M2", "BFLOAT16"])
+def test_weights_in_short_floats(tmp_path, kind):
+    numbers = np.arange(-6, 6, dtype=np.float32).reshape(4, 3)
+    tensor = helper.make_tensor("w", getattr(TensorProto, kind), (4, 3), numbers.ravel())
+    nodes = [
+        helper.make_node("DequantizeLinear", ["w", "s"], ["d"])
+        if kind.startswith("FLOAT8")
+        else helper.make_node("Cast", ["w"], ["d"], to=TensorProto.FLOAT),
+        helper.make_node("Gemm", ["x", "d"], ["y"], transB=1),
+    ]
+    half = np.float32(0.5)
+    proto = model(nodes, {"x": (FLOAT, [1, 3])}, {"y": (FLOAT, [1, 4])}, {"s": half}, opset=21)
+    proto.graph.initializer.append(tensor)
+    stream = wsgraph.compile(proto)
+    want = numbers * half if kind.startswith("FLOAT8") else numbers
+    got = stream.feature(stream.edge_blocks[0].feature)
+    torch.testing.assert_close(got.float().reshape(4, 3), torch.from_numpy(want), rtol=0, atol=0)
+    stream.save(tmp_path / "q.wsg")
+    again = wsgraph.load(tmp_path / "q.wsg").state_dict()["w"]
+    assert again.float().tolist() == numbers.tolist()

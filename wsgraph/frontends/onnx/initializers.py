@@ -155,13 +155,17 @@ class Initializers:
         if tensor.numel() == 1 and tensor.dim() <= 1:
             own = not self._recorded and not self._generated(name)
             return own if self._exporter == "pytorch" else tensor.dim() == 1
-        if self._exporter == "pytorch" and _WRITTEN.fullmatch(name) and not bool(tensor.any()):
-            return False  # torch.zeros in the code, such as a recurrent layer's initial state
+        if self._exporter == "pytorch" and _WRITTEN.fullmatch(name) and _is_uniform(tensor):
+            return False  # torch.zeros or torch.ones in the code: a recurrent layer's initial state, a mask
         return not _is_mask(tensor, generated=self._generated(name))
 
     def _generated(self, name: str) -> bool:
         """Whether torch's exporter made the tensor: it folded it, or turned a weight round."""
         return self._exporter == "pytorch" and _GENERATED.fullmatch(name) is not None
+
+
+def _is_uniform(tensor: Tensor) -> bool:
+    return bool(torch.all(tensor == tensor.reshape(-1)[:1]))
 
 
 def _is_mask(tensor: Tensor, *, generated: bool) -> bool:

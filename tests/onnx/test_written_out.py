@@ -1,4 +1,4 @@
-"""Normalisations that exporters write out are the network's own again, and nothing else is taken for one."""
+"""Layers that exporters write out are the network's own again, and nothing else is taken for one."""
 
 import numpy as np
 import pytest
@@ -19,6 +19,12 @@ def images(*layers):
 
 def rows(*layers):
     return nn.Sequential(nn.Linear(4, 8), *layers, nn.Linear(8, 2)), torch.randn(1, 5, 4)
+
+
+def activations(*layers):
+    """Far enough from zero for their thresholds."""
+    parts = [part for layer in layers for part in (nn.Linear(4, 4), layer)]
+    return nn.Sequential(*parts, nn.Linear(4, 2)), 20 * torch.randn(1, 5, 4)
 
 
 class OwnRms(nn.Module):
@@ -44,11 +50,19 @@ NETWORKS = {
     "rms": lambda: rows(nn.RMSNorm(8)),
     "rms, plain": lambda: rows(nn.RMSNorm(8, eps=1e-3, elementwise_affine=False)),
     "rms, own code": lambda: rows(OwnRms()),
-    "relu6": lambda: images(nn.ReLU6()),
+    "group, plain": lambda: images(nn.GroupNorm(2, 8, affine=False)),
+    "batch, plain": lambda: images(nn.ReLU(), nn.BatchNorm2d(8, affine=False)),
+    "clipped": lambda: images(nn.ReLU6(), nn.Conv2d(8, 8, 1), nn.Hardtanh()),
+    "prelu": lambda: images(nn.PReLU(8), nn.Conv2d(8, 8, 1), nn.PReLU()),
+    "activations": lambda: activations(nn.Mish(), nn.Softplus(), nn.SELU(), nn.LogSigmoid()),
+    "shrunk": lambda: activations(nn.Hardshrink()),
 }
-# The older exporter has no RMSNorm; the newer one takes seconds a network.
-EXPORTED = [(name, OLD) for name in NETWORKS if name not in ("rms", "rms, plain")]
-EXPORTED += [(name, NEW) for name in ("group", "rms", "rms, plain", "rms, own code")]
+# The older exporter has no RMSNorm, and other operators for shrinking; the newer one takes seconds a network.
+EXPORTED = [(name, OLD) for name in NETWORKS if name not in ("rms", "rms, plain", "shrunk")]
+EXPORTED += [
+    (name, NEW)
+    for name in ("group", "group, plain", "rms", "rms, own code", "prelu", "activations", "shrunk")
+]
 
 
 @pytest.mark.parametrize(("name", "settings"), EXPORTED, ids=lambda v: v if isinstance(v, str) else str(v))
@@ -124,3 +138,41 @@ def test_a_normalisation_s_own_ones_are_parameters(tmp_path):
     network, example = images(nn.InstanceNorm2d(8, affine=True))
     path = export(network.eval(), example, tmp_path / "m.onnx", OLD)
     assert not difference(wsgraph.compile(network, example), wsgraph.compile(path))
+
+
+def noted(signature, folded):
+    """A product with a stored table, with the newer exporter's notes of where it comes from."""
+    table = np.random.default_rng(0).standard_normal((1, 4, 5), dtype=np.float32)
+    weight = np.random.default_rng(1).standard_normal((3, 4, 1), dtype=np.float32)
+    nodes = [helper.make_node("Mul", ["x", "table"], ["a"]), helper.make_node("Conv", ["a", "w"], ["y"])]
+    proto = model(nodes, {"x": (FLOAT, [1, 4, 5])}, {"y": (FLOAT, None)}, {"table": table, "w": weight})
+    proto.producer_name = "pytorch"
+    lines = ["# inputs", "p_w: PARAMETER target='w'", *signature, "x: USER_INPUT"]
+    key = "pkg.torch.export.ExportedProgram.graph_signature"
+    proto.graph.metadata_props.add(key=key, value="\n".join(lines))
+    info = proto.graph.value_info.add(name="table")
+    if folded is not None:
+        info.metadata_props.add(key="pkg.onnxscript.optimizer.folded_from", value=folded)
+    return proto
+
+
+ROTARY = ["b_f: BUFFER target='frequencies' persistent=False"]
+
+
+@pytest.mark.parametrize(
+    ("signature", "folded", "trained"),
+    [
+        (["p_t: PARAMETER target='table'"], None, True),
+        (["b_t: BUFFER target='table' persistent=True"], None, False),
+        (["c_t: CONSTANT_TENSOR target='table'"], None, False),
+        (ROTARY, "['frequencies', 'cos', 'val_3']", False),
+        ([*ROTARY, "p_s: PARAMETER target='scale'"], "['frequencies', 'scale']", True),
+        (ROTARY, "[not a list", True),  # damaged: as if nothing was written down
+        ([], None, True),
+    ],
+)
+def test_the_exporter_s_notes_tell_parameters_from_tables(signature, folded, trained):
+    stream = wsgraph.compile(noted(signature, folded))
+    read = {e.feature.name for e in stream.edge_blocks if hasattr(e.feature, "name")}
+    assert ("table" in read) is trained
+    assert set(stream.state_dict()) == {"table", "w"}
