@@ -271,6 +271,19 @@ def test_missing_and_short_weights(refused, tmp_path):
         assert refused(external("w.bin", offset=wrong))
 
 
+def test_the_length_of_weights_may_be_left_out(refused, tmp_path):
+    proto, raw = external("w.bin", offset="8"), mlp().graph.initializer[0].raw_data
+    entries = proto.graph.initializer[0].external_data
+    del entries[[e.key for e in entries].index("length")]
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "w.bin").write_bytes(bytes(8) + raw + b"another tensor's")
+    (tmp_path / "folder" / "m.onnx").write_bytes(proto.SerializeToString())
+    state = wsgraph.compile(tmp_path / "folder" / "m.onnx").state_dict()
+    assert state["a.weight"].numpy().tobytes() == raw
+    (tmp_path / "folder" / "w.bin").write_bytes(raw)
+    assert "has only 60" in refused(proto)
+
+
 def test_a_model_in_memory_has_no_folder():
     with pytest.raises(CheckpointError, match="no folder"):
         wsgraph.compile(external("w.bin"))
