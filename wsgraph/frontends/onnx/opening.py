@@ -13,6 +13,7 @@ from wsgraph.frontends.onnx.reading import Opened, read_file, read_proto
 from wsgraph.frontends.onnx.records import recorded_parameters
 from wsgraph.frontends.onnx.scope import Scope
 from wsgraph.frontends.onnx.shapes import candidates, given_inputs
+from wsgraph.frontends.onnx.size_hints import size_hints
 from wsgraph.frontends.source import Source
 from wsgraph.ir.graph import Graph, Value, ValueKind
 from wsgraph.rewrites.exported import undo_export
@@ -75,7 +76,7 @@ def _tried(
 ) -> tuple[Graph, dict[str, Tensor], tuple[Tensor, ...], str]:
     """The graph for the first sizes of the inputs that fit the model."""
     failure: CheckpointError | None = None
-    for examples, note in candidates(declared):
+    for examples, note in candidates(declared, size_hints(opened.model.graph, opened.tensors)):
         try:
             graph, tensors = build_graph(opened, examples)
         except CheckpointError as error:  # torch refuses the shapes; everything else holds for all shapes
