@@ -110,26 +110,33 @@ def build_graph(
     initializers = Initializers(graph, opened.tensors, opened.model.producer_name, recorded)
     emitter = Emitter(graph, initializers)
     converter = Converter(emitter, opened.opsets, opened.model.functions)
-    scope = Scope(converter)
+    operands = _operands(opened, inputs, known, emitter)
+    results = converter.graph(opened.model.graph, Scope(converter), operands)
+    graph.outputs = [
+        emitter.output(r) for result in results for r in (result if isinstance(result, list) else [result])
+    ]
+    tensors = initializers.finish()
+    written_out = frozenset(s for s, module in converter.modules.items() if module == _RMS_NORM)
+    graph = fuse_rms_norm(fuse_rsqrt(graph), written_out)
+    graph.verify()
+    return graph, tensors
+
+
+def _operands(
+    opened: Opened, inputs: Sequence[Tensor | list[Tensor]], known: Container[int], emitter: Emitter
+) -> list[Operand]:
+    """What each of the model's inputs stands for: a stored tensor, a given one, or an input of the graph."""
     operands: list[Operand] = []
     free = iter(inputs)
     for position, info in enumerate(opened.model.graph.input):
         if info.name in opened.tensors:
-            operands.append(initializers.operand(info.name))
+            operands.append(emitter.initializers.operand(info.name))
             continue
         tensor = next(free)
         if isinstance(tensor, list) or position in known:
             operands.append(tensor)
         else:
             name = emitter.fresh_name(info.name)
-            graph.inputs.append(Value(name, tuple(tensor.shape), tensor.dtype, ValueKind.INPUT))
-            operands.append(graph.inputs[-1])
-    results = converter.graph(opened.model.graph, scope, operands)
-    graph.outputs = [
-        emitter.output(r) for result in results for r in (result if isinstance(result, list) else [result])
-    ]
-    tensors = initializers.finish()
-    written_out = {scope for scope, module in converter.modules.items() if module == _RMS_NORM}
-    graph = fuse_rms_norm(fuse_rsqrt(graph), written_out)
-    graph.verify()
-    return graph, tensors
+            emitter.graph.inputs.append(Value(name, tuple(tensor.shape), tensor.dtype, ValueKind.INPUT))
+            operands.append(emitter.graph.inputs[-1])
+    return operands
