@@ -21,6 +21,19 @@ def rows(*layers):
     return nn.Sequential(nn.Linear(4, 8), *layers, nn.Linear(8, 2)), torch.randn(1, 5, 4)
 
 
+class Rotary(nn.Module):
+    """Neighbouring neurons are turned against each other; position by position, by a constant."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 8), nn.Linear(8, 2)
+
+    def forward(self, x):
+        x = self.a(x)
+        turned = torch.stack([-x[..., 1::2], x[..., ::2]], -1).flatten(-2)
+        return self.b(x * 0.8 + turned * 0.6)
+
+
 def activations(*layers):
     """Far enough from zero for their thresholds."""
     parts = [part for layer in layers for part in (nn.Linear(4, 4), layer)]
@@ -55,6 +68,7 @@ NETWORKS = {
     "clipped": lambda: images(nn.ReLU6(), nn.Conv2d(8, 8, 1), nn.Hardtanh()),
     "prelu": lambda: images(nn.PReLU(8), nn.Conv2d(8, 8, 1), nn.PReLU()),
     "activations": lambda: activations(nn.Mish(), nn.Softplus(), nn.SELU(), nn.LogSigmoid()),
+    "rotary": lambda: (Rotary(), torch.randn(1, 5, 4)),
     "shrunk": lambda: activations(nn.Hardshrink()),
 }
 # The older exporter has no RMSNorm, and other operators for shrinking; the newer one takes seconds a network.

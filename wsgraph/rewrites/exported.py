@@ -19,6 +19,7 @@ from wsgraph.rewrites.fuse_recurrent import fuse_recurrent
 from wsgraph.rewrites.fuse_roll import fuse_roll
 from wsgraph.rewrites.fuse_safe_softmax import fuse_safe_softmax
 from wsgraph.rewrites.fuse_slices import fuse_slices
+from wsgraph.rewrites.fuse_stack import fuse_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,7 @@ _PASSES: tuple[Callable[[Graph], Graph], ...] = (
     fuse_roll,
     fuse_recurrent,
     fuse_slices,
+    fuse_stack,
 )
 
 
