@@ -66,7 +66,10 @@ def test_flipped_bytes_never_escape_as_other_errors(tmp_path):
 def test_a_cycle(refused):
     nodes = [helper.make_node("Add", ["x", "b"], ["a"]), helper.make_node("Relu", ["a"], ["b"])]
     nodes.append(helper.make_node("Relu", ["b"], ["y"]))
-    assert "m.onnx is no valid ONNX model" in refused(model(nodes, X, Y))
+    message = refused(model(nodes, X, Y))
+    assert "m.onnx is no valid ONNX model" in message
+    assert "topologically sorted, however input 'b'" in message
+    assert message.count("error:") == 1
 
 
 def test_a_name_that_nothing_makes(refused):
@@ -116,6 +119,14 @@ def test_layers_that_do_not_fit(refused):
     proto = mlp()
     proto.graph.initializer[2].dims[:] = [2, 5]
     assert "MatMul" in refused(proto)
+
+
+def test_a_layer_without_neurons(refused):
+    proto = mlp()
+    for tensor, shape in zip(proto.graph.initializer, ([0, 3], [0], [0, 2]), strict=False):
+        tensor.dims[:] = shape
+        tensor.raw_data = b""
+    assert "no neurons" in refused(proto)
 
 
 def test_text(refused):
@@ -258,6 +269,19 @@ def test_missing_and_short_weights(refused, tmp_path):
     assert "expected 60" in refused(external("w.bin", length="64"))
     for wrong in ("-4", "x", "1e9", "9" * 30):
         assert refused(external("w.bin", offset=wrong))
+
+
+def test_the_length_of_weights_may_be_left_out(refused, tmp_path):
+    proto, raw = external("w.bin", offset="8"), mlp().graph.initializer[0].raw_data
+    entries = proto.graph.initializer[0].external_data
+    del entries[[e.key for e in entries].index("length")]
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "w.bin").write_bytes(bytes(8) + raw + b"another tensor's")
+    (tmp_path / "folder" / "m.onnx").write_bytes(proto.SerializeToString())
+    state = wsgraph.compile(tmp_path / "folder" / "m.onnx").state_dict()
+    assert state["a.weight"].numpy().tobytes() == raw
+    (tmp_path / "folder" / "w.bin").write_bytes(raw)
+    assert "has only 60" in refused(proto)
 
 
 def test_a_model_in_memory_has_no_folder():

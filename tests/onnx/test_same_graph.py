@@ -7,12 +7,15 @@ import contextlib
 import io
 import warnings
 
+import numpy as np
 import pytest
 import torch
+from onnx import helper
 from torch import nn
 
 import wsgraph
-from tests.onnx.models import by_graph
+from tests.onnx.models import FLOAT, by_graph
+from tests.onnx.models import model as by_hand
 from wsgraph.frontends.onnx.opening import open_onnx
 from wsgraph.ir.execute import execute
 from wsgraph.testing.same_graph import difference, features
@@ -224,3 +227,21 @@ def test_sizes_that_the_model_leaves_open(tmp_path):
     assert any("1x3x224x224" in note for note in stream.structure.meta["notes"])
     assert [n.size for n in stream.node_blocks] == [3, 4, 2]
     assert wsgraph.compile(tmp_path / "m.onnx", "1x3x20x20").num_nodes == 9
+
+
+OPEN = {
+    "Conv": ([6, 3, 3, 3], ["n", "c", "h", "w"], [1, 6, 224, 224], {"group": 2}),
+    "ConvTranspose": ([6, 3, 3], [None, None, None], [1, 6, 16], {}),
+    "Gemm": ([5, 7], ["batch", "features"], [1, 7], {"transB": 1}),
+    "MatMul": ([7, 5], ["batch", "tokens", "features"], [1, 16, 7], {}),
+}
+
+
+@pytest.mark.parametrize("kind", OPEN)
+def test_layers_tell_how_many_channels_an_open_input_has(kind):
+    weight, shape, assumed, attributes = OPEN[kind]
+    node = helper.make_node(kind, ["x", "w"], ["y"], **attributes)
+    weights = {"w": np.random.default_rng(0).standard_normal(weight, dtype=np.float32)}
+    stream = wsgraph.compile(by_hand([node], {"x": (FLOAT, shape)}, {"y": (FLOAT, None)}, weights))
+    spec = "x".join(map(str, assumed))
+    assert any(f"input assumed to be {spec} " in note for note in stream.structure.meta["notes"])

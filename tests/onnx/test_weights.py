@@ -4,10 +4,11 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 import wsgraph
 from tests.onnx.models import FLOAT, INT64, by_graph, by_runtime, mlp, model
+from wsgraph.events.blocks import ParamView
 from wsgraph.frontends.onnx.reading import read_file
 
 
@@ -139,3 +140,74 @@ def test_an_embedding_is_a_layer():
     stream = wsgraph.compile(model([node], {"ids": (INT64, [1, 5])}, {"y": (FLOAT, None)}, {"table": table}))
     assert [n.size for n in stream.node_blocks] == [7, 3]
     assert [e.shape for e in stream.edge_blocks] == [(3, 7, 1)]
+
+
+@pytest.mark.parametrize("kind", ["FLOAT8E4M3FN", "FLOAT8E5M2", "BFLOAT16"])
+def test_weights_in_short_floats(tmp_path, kind):
+    numbers = np.arange(-6, 6, dtype=np.float32).reshape(4, 3)
+    tensor = helper.make_tensor("w", getattr(TensorProto, kind), (4, 3), numbers.ravel())
+    nodes = [
+        helper.make_node("DequantizeLinear", ["w", "s"], ["d"])
+        if kind.startswith("FLOAT8")
+        else helper.make_node("Cast", ["w"], ["d"], to=TensorProto.FLOAT),
+        helper.make_node("Gemm", ["x", "d"], ["y"], transB=1),
+    ]
+    half = np.float32(0.5)
+    proto = model(nodes, {"x": (FLOAT, [1, 3])}, {"y": (FLOAT, [1, 4])}, {"s": half}, opset=21)
+    proto.graph.initializer.append(tensor)
+    stream = wsgraph.compile(proto)
+    want = numbers * half if kind.startswith("FLOAT8") else numbers
+    got = stream.feature(stream.edge_blocks[0].feature)
+    torch.testing.assert_close(got.float().reshape(4, 3), torch.from_numpy(want), rtol=0, atol=0)
+    stream.save(tmp_path / "q.wsg")
+    again = wsgraph.load(tmp_path / "q.wsg").state_dict()["w"]
+    assert again.float().tolist() == numbers.tolist()
+
+
+def dynamically_quantised():
+    """As onnxruntime's quantize_dynamic writes a linear layer after a quantised embedding."""
+    rng = np.random.default_rng(0)
+    tensors = {
+        "table": rng.integers(0, 255, (7, 4), dtype=np.uint8),
+        "ts": np.float32(0.02),
+        "tz": np.uint8(120),
+        "w": rng.integers(0, 255, (4, 3), dtype=np.uint8),
+        "wz": np.uint8(127),
+        "ws": np.float32(0.01),
+    }
+    nodes = [
+        helper.make_node("Gather", ["table", "ids"], ["rows"]),
+        helper.make_node("DequantizeLinear", ["rows", "ts", "tz"], ["x"]),
+        helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "qs", "qz"]),
+        helper.make_node("MatMulInteger", ["q", "w", "qz", "wz"], ["p"]),
+        helper.make_node("Cast", ["p"], ["f"], to=FLOAT),
+        helper.make_node("Mul", ["qs", "ws"], ["s"]),
+        helper.make_node("Mul", ["f", "s"], ["y"]),
+    ]
+    return model(nodes, {"ids": (INT64, [1, 5])}, {"y": (FLOAT, None)}, tensors), tensors
+
+
+def test_weights_of_integer_products_are_edges(tmp_path):
+    proto, tensors = dynamically_quantised()
+    stream = wsgraph.compile(proto)
+    stored = [e for e in stream.edge_blocks if isinstance(e.feature, ParamView)]
+    edges = {e.shape: stream.feature(e.feature)[..., 0] for e in stored}
+    table = (torch.from_numpy(tensors["table"]).float() - 120) * tensors["ts"]
+    torch.testing.assert_close(edges[4, 7, 1], table.t(), rtol=0, atol=0)
+    assert edges[3, 4, 1].tolist() == (tensors["w"].T.astype(float) - 127).tolist()
+    stream.save(tmp_path / "q.wsg")
+    state = wsgraph.load(tmp_path / "q.wsg").state_dict()
+    assert {k: v.tolist() for k, v in state.items()} == {k: v.tolist() for k, v in tensors.items()}
+    ids = np.array([[0, 3, 6, 1, 3]])
+    torch.testing.assert_close(by_graph(proto, ids)[0], by_runtime(proto, ids)[0], rtol=1e-5, atol=1e-6)
+
+
+def test_onnxruntime_s_own_domain_of_quantised_tensors():
+    """Its quantiser puts four-bit and sixteen-bit tensors there where the opset has none."""
+    proto, tensors = quantised()
+    for node in proto.graph.node[:4]:
+        node.domain = "com.microsoft"
+    proto.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    x = np.random.default_rng(1).standard_normal((1, 4), dtype=np.float32)
+    torch.testing.assert_close(by_graph(proto, x)[0], by_runtime(proto, x)[0], rtol=1e-4, atol=1e-5)
+    assert set(wsgraph.compile(proto).state_dict()) == set(tensors)

@@ -128,8 +128,10 @@ class GraphBuilder:
             attrs: further attributes.
 
         Raises:
-            LoweringError: a feature's size is not the block's.
+            LoweringError: there would be no nodes, or a feature's size is not the block's.
         """
+        if not size:
+            raise LoweringError(f"{self.op!r} makes no neurons at all", remedy="take the empty layer out")
         given = {**(features or {}), "bias": bias}
         kept = {name: view for name, view in given.items() if view is not None}
         for name, view in kept.items():

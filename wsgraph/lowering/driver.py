@@ -105,7 +105,8 @@ def _time(lowered: Lowered, op: Op) -> int:
 
 
 def _tensor_state(value: Value) -> State:
-    if value.kind is ValueKind.CONSTANT or not value.dtype.is_floating_point:
+    quantised = value.kind is ValueKind.PARAMETER and value.dtype in (torch.int8, torch.uint8)
+    if value.kind is ValueKind.CONSTANT or not (value.dtype.is_floating_point or quantised):
         return Constant(value)
     return ParamValue.whole(value.name, value.shape, value.kind)
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wsgraph.rewrites.fuse_activations import fuse_activations
 from wsgraph.rewrites.fuse_bias import fuse_bias
 from wsgraph.rewrites.fuse_gates import fuse_gates
 from wsgraph.rewrites.fuse_gelu import fuse_gelu
+from wsgraph.rewrites.fuse_group_norm import fuse_group_norm
 from wsgraph.rewrites.fuse_layer_norm import fuse_layer_norm
 from wsgraph.rewrites.fuse_linear import fuse_linear
 from wsgraph.rewrites.fuse_recurrent import fuse_recurrent
 from wsgraph.rewrites.fuse_roll import fuse_roll
 from wsgraph.rewrites.fuse_safe_softmax import fuse_safe_softmax
 from wsgraph.rewrites.fuse_slices import fuse_slices
+from wsgraph.rewrites.fuse_stack import fuse_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,11 +33,14 @@ _PASSES: tuple[Callable[[Graph], Graph], ...] = (
     fuse_bias,
     fuse_gelu,
     fuse_gates,
+    fuse_activations,
     fuse_safe_softmax,
     fuse_layer_norm,
+    fuse_group_norm,
     fuse_roll,
     fuse_recurrent,
     fuse_slices,
+    fuse_stack,
 )
 
 

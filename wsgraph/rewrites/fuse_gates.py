@@ -27,8 +27,8 @@ def fuse_gates(graph: Graph) -> Graph:
 def _hard_sigmoid(op: Op, matcher: Matcher) -> tuple[Any, str, tuple[Any, ...]] | None:
     if op.key != "aten.div" or number(op.args[1]) != 6.0:
         return None
-    clipped = matcher.made_by(op.args[0], "aten.relu6", "aten.clamp")
-    if clipped is None or (clipped.key == "aten.clamp" and tuple(clipped.args[1:]) != (0.0, 6.0)):
+    clipped = matcher.made_by(op.args[0], "aten.hardtanh", "aten.clamp")
+    if clipped is None or tuple(clipped.args[1:]) != (0.0, 6.0):
         return None
     shifted = matcher.made_by(clipped.args[0], "aten.add")
     if shifted is None or number(shifted.args[1]) != 3.0:

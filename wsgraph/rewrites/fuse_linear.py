@@ -13,7 +13,7 @@ __all__ = ["fuse_linear"]
 
 
 def fuse_linear(graph: Graph) -> Graph:
-    """``x @ w.T`` to ``linear(x, w)`` for a stored matrix ``w`` [n_out, n_in]."""
+    """``x @ w.T`` to ``linear(x, w)`` for a stored matrix ``w`` [n_out, n_in], or rows of one."""
     return replace_each(graph, _linear)
 
 
@@ -24,10 +24,16 @@ def _linear(op: Op, matcher: Matcher) -> tuple[Any, str, tuple[Any, ...]] | None
     if turned is None or len(turned.outputs[0].shape) != 2:
         return None
     weight = turned.args[0]
-    stored = isinstance(weight, Value) and weight.kind is ValueKind.PARAMETER
-    if not stored or weight.shape != op.args[1].shape[::-1] or _keeps(turned):
+    if not _stored(weight, matcher) or weight.shape != op.args[1].shape[::-1] or _keeps(turned):
         return None
     return torch.ops.aten.linear.default, "aten.linear", (op.args[0], weight)
+
+
+def _stored(weight: Any, matcher: Matcher) -> bool:
+    """Whether a matrix is a parameter, or cut out of one, as for the queries of a joint projection."""
+    while (cut := matcher.made_by(weight, "aten.slice", "aten.split_with_sizes")) is not None:
+        weight = cut.args[0]
+    return isinstance(weight, Value) and weight.kind is ValueKind.PARAMETER
 
 
 def _keeps(turned: Op) -> bool:

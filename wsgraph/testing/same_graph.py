@@ -18,6 +18,7 @@ __all__ = ["difference", "features", "skeleton"]
 
 _OPERATORS = {
     "aten.addmm": "aten.linear",  # ONNX has one product of matrices
+    "aten.glu": "aten.mul",  # written out
     "aten.scaled_dot_product_attention": "aten.matmul",  # written out before opset 23
 }
 

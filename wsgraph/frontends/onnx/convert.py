@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import onnx
 from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto
 
 from wsgraph.errors import CheckpointError, WsgraphError
+from wsgraph.frontends.onnx.attributes import attributes_of, data_of, with_attributes
 from wsgraph.frontends.onnx.errors import UnknownOperatorError
 from wsgraph.frontends.onnx.functions import schema_function
-from wsgraph.frontends.onnx.naming import scope_of
+from wsgraph.frontends.onnx.naming import module_of, scope_of
 from wsgraph.frontends.onnx.node import Node
 from wsgraph.frontends.onnx.operators import load_all
 from wsgraph.frontends.onnx.registry import Translation, translation_for
 from wsgraph.frontends.onnx.scope import Scope
-from wsgraph.frontends.onnx.tensors import shortest, tensor_from_proto
+from wsgraph.frontends.onnx.tensors import tensor_from_proto
 from wsgraph.frontends.quiet import first_line
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ class Converter:
         emitter: where operators are appended.
         opsets: the version of each operator domain that the model imports.
         functions: the model's own functions.
+
+    Attributes:
+        modules: the class of each module that the newer exporter noted, by its place in the module tree.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Converter:
         load_all()
         self.emitter = emitter
         self.opsets = opsets
+        self.modules: dict[str, str] = {}
         self._functions = {(f.domain, f.name): f for f in functions}
         self._depth = 0
 
@@ -73,6 +77,8 @@ class Converter:
         """
         for proto in nodes:
             self.emitter.scope = scope_of(proto)
+            if (module := module_of(proto)) is not None:
+                self.modules[self.emitter.scope] = module
             results = self._node(proto, scope, given or {})
             for name, operand in zip(proto.output, results, strict=False):
                 if name:
@@ -80,7 +86,7 @@ class Converter:
 
     def _node(self, proto: NodeProto, scope: Scope, given: Mapping[str, AttributeProto]) -> Sequence[Operand]:
         inputs = [scope[name] if name else None for name in proto.input]
-        attributes = _attributes(proto, given)
+        attributes = attributes_of(proto, given)
         opset = self._opset(proto)
         function = self._functions.get((proto.domain, proto.op_type))
         if function is not None:
@@ -92,7 +98,7 @@ class Converter:
             else self._translate(translation, proto, inputs, attributes, scope)
         )
         if results is NotImplemented:
-            body = schema_function(_resolved(proto, attributes), opset, inputs, self.opsets)
+            body = schema_function(with_attributes(proto, attributes), opset, inputs, self.opsets)
             if body is None:
                 raise _unknown(proto, opset)
             return self._inline(body, proto, inputs, attributes)
@@ -107,7 +113,7 @@ class Converter:
         scope: Scope,
     ) -> Any:
         """What a translator makes of a node; torch's own errors are worded."""
-        data = {name: _data(a) for name, a in attributes.items()}
+        data = {name: data_of(a) for name, a in attributes.items()}
         opset = self._opset(proto)
         node = Node(proto.op_type, proto.name, opset, inputs, list(proto.output), data, self.emitter, scope)
         try:
@@ -166,43 +172,6 @@ class Converter:
         if tensor.dtype.is_floating_point and tensor.numel() > 1:
             return self.emitter.initializers.add(self.emitter.fresh_name(name), tensor)
         return tensor
-
-
-def _attributes(proto: NodeProto, given: Mapping[str, AttributeProto]) -> dict[str, AttributeProto]:
-    """A node's attributes, those that a function hands on replaced by what the call passes."""
-    found: dict[str, AttributeProto] = {}
-    for attribute in proto.attribute:
-        if not attribute.ref_attr_name:
-            found[attribute.name] = attribute
-        elif attribute.ref_attr_name in given:
-            found[attribute.name] = given[attribute.ref_attr_name]
-    return found
-
-
-def _resolved(proto: NodeProto, attributes: Mapping[str, AttributeProto]) -> NodeProto:
-    """The node with the attributes that it really has."""
-    node = NodeProto()
-    node.CopyFrom(proto)
-    del node.attribute[:]
-    for name, attribute in attributes.items():
-        node.attribute.add().CopyFrom(attribute)
-        node.attribute[-1].name = name
-    return node
-
-
-def _data(attribute: AttributeProto) -> Any:
-    value = onnx.helper.get_attribute_value(attribute)
-    if isinstance(value, bytes):
-        return value.decode("utf-8", errors="replace")
-    if attribute.type == AttributeProto.STRINGS:
-        return [v.decode("utf-8", errors="replace") for v in value]
-    if isinstance(value, TensorProto):
-        return value if value.data_type == TensorProto.STRING else tensor_from_proto(value)
-    if attribute.type == AttributeProto.FLOAT:
-        return shortest(value)
-    if attribute.type == AttributeProto.FLOATS:
-        return [shortest(v) for v in value]
-    return list(value) if attribute.type == AttributeProto.INTS else value
 
 
 def _unknown(proto: NodeProto, opset: int) -> UnknownOperatorError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsgraph.errors import CheckpointError
-from wsgraph.frontends.onnx.tensors import tensor_from_bytes
+from wsgraph.frontends.onnx.tensors import bytes_of, tensor_from_bytes
 
 if TYPE_CHECKING:
     from onnx import TensorProto
@@ -41,7 +41,8 @@ def external_tensor(proto: TensorProto, folders: tuple[Path, ...]) -> Tensor:
     offset, length = (_number(entries, key, proto.name) for key in ("offset", "length"))
     size = path.stat().st_size
     offset = offset or 0
-    length = size - offset if length is None else length
+    if length is None:  # it may be left out, also where other tensors follow in the file
+        length = bytes_of(proto.data_type, tuple(proto.dims), proto.name)
     if offset + length > size or length < 0:
         raise CheckpointError(
             f"tensor {proto.name!r} is bytes {offset} to {offset + length} of {location}, "

@@ -1,8 +1,8 @@
 """The stored tensors of a model: which are parameters, which are buffers and constants.
 
-ONNX does not say. A floating-point initializer that reaches the computation is a parameter; numbers that
-only steer it (shapes, axes, indices, scales of a Resize) are buffers. So are additive masks, and single
-numbers that an exporter wrote for a factor of the code.
+ONNX does not say, but torch's newer exporter does in its notes. Elsewhere a floating-point initializer that
+reaches the computation is a parameter; numbers that only steer it (shapes, axes, indices, scales of a Resize)
+are buffers. So are additive masks, and single numbers that an exporter wrote for a factor of the code.
 """
 
 from __future__ import annotations
@@ -39,12 +39,20 @@ class Initializers:
         graph: where those that operators read are declared.
         tensors: the stored tensors by name.
         exporter: the model's ``producer_name``.
+        recorded: which of them the exporter wrote down as parameters, or as none.
     """
 
-    def __init__(self, graph: Graph, tensors: Mapping[str, Tensor], exporter: str = "") -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        tensors: Mapping[str, Tensor],
+        exporter: str = "",
+        recorded: Mapping[str, bool] | None = None,
+    ) -> None:
         self._graph = graph
         self._tensors = dict(tensors)
         self._exporter = exporter
+        self._recorded = recorded or {}
         self._values: dict[str, Value] = {}
         self._names = {id(t): name for name, t in self._tensors.items()}
         self._steering: set[str] = set()
@@ -81,6 +89,17 @@ class Initializers:
         if known is operand and not bool(self._tensors[operand.name].any()):
             return self.buffer(operand)
         return operand
+
+    def repeats(self, operand: Value | Tensor, number: float) -> bool:
+        """Whether an operand is a constant of nothing but this number.
+
+        Exporters write a scale of ones and a shift of zeros for a normalisation that has none.
+        """
+        known = self.folded(operand) if isinstance(operand, Value) else operand
+        if known is None or not bool(torch.all(known == number)):
+            return False
+        self.buffer(operand)
+        return True
 
     def numbers(self, value: Value) -> Tensor | None:
         """The numbers behind a parameter that is used to steer the computation, or None."""
@@ -131,10 +150,13 @@ class Initializers:
     def _may_be_parameter(self, name: str, tensor: Tensor) -> bool:
         if not tensor.dtype.is_floating_point:
             return False
+        if name in self._recorded:
+            return self._recorded[name]
         if tensor.numel() == 1 and tensor.dim() <= 1:
-            return not self._generated(name) if self._exporter == "pytorch" else tensor.dim() == 1
-        if self._exporter == "pytorch" and _WRITTEN.fullmatch(name) and not bool(tensor.any()):
-            return False  # torch.zeros in the code, such as a recurrent layer's initial state
+            own = not self._recorded and not self._generated(name)
+            return own if self._exporter == "pytorch" else tensor.dim() == 1
+        if self._exporter == "pytorch" and _WRITTEN.fullmatch(name) and _is_uniform(tensor):
+            return False  # torch.zeros or torch.ones in the code: a recurrent layer's initial state, a mask
         return not _is_mask(tensor, generated=self._generated(name))
 
     def _generated(self, name: str) -> bool:
@@ -142,11 +164,17 @@ class Initializers:
         return self._exporter == "pytorch" and _GENERATED.fullmatch(name) is not None
 
 
+def _is_uniform(tensor: Tensor) -> bool:
+    return bool(torch.all(tensor == tensor.reshape(-1)[:1]))
+
+
 def _is_mask(tensor: Tensor, *, generated: bool) -> bool:
     """Whether the tensor holds zeros and one large negative number: an additive attention mask.
 
     A mask that hides nothing is all zeros; an exporter that folded it gave it four dimensions.
     """
+    if tensor.dtype.itemsize == 1:  # an eight-bit float, which torch does not even compare
+        return False
     start = tensor.reshape(-1)[:16]  # enough for nearly all weights, which are not read as a whole here
     if not bool(torch.all((start == 0) | (start <= _MASKED))):
         return False

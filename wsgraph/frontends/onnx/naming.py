@@ -1,38 +1,38 @@
-"""Where in the module tree a node comes from, as far as the exporter wrote it down."""
+"""Where in the module tree a node comes from, and from which module, as far as the exporter wrote it down."""
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
+
+from wsgraph.frontends.onnx.records import entry, text_list
 
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-__all__ = ["scope_of"]
+__all__ = ["module_of", "scope_of"]
 
-_SCOPES = "pkg.torch.onnx.name_scopes"
+_SCOPES, _MODULES = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
 
 
 def scope_of(proto: NodeProto) -> str:
     """``layer1.0.conv1``; the node's own name where the exporter left no trace of modules."""
-    for entry in proto.metadata_props:
-        if entry.key == _SCOPES:
-            scope = _innermost(entry.value)
-            return proto.name if scope is None else scope
+    scope = _innermost(proto, _SCOPES)
+    if scope is not None:
+        return scope
     if proto.name.startswith("/"):
         return _joined(proto.name.strip("/").split("/")[:-1])
     return proto.name
 
 
-def _innermost(text: str) -> str | None:
+def module_of(proto: NodeProto) -> str | None:
+    """``torch.nn.modules.conv.Conv2d``; None where the exporter left no trace of modules."""
+    return _innermost(proto, _MODULES)
+
+
+def _innermost(proto: NodeProto, key: str) -> str | None:
     """The last but one of ``['', 'layer1', 'layer1.0', 'conv2d']``, whose last is the operator."""
-    try:
-        scopes = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
-    if not isinstance(scopes, list) or len(scopes) < 2 or not isinstance(scopes[-2], str):
-        return None
-    return scopes[-2]
+    scopes = text_list(entry(proto.metadata_props, key))
+    return scopes[-2] if len(scopes) > 1 else None
 
 
 def _joined(parts: list[str]) -> str:

@@ -10,11 +10,15 @@ from wsgraph.frontends.onnx.convert import Converter
 from wsgraph.frontends.onnx.emitter import Emitter
 from wsgraph.frontends.onnx.initializers import Initializers
 from wsgraph.frontends.onnx.reading import Opened, read_file, read_proto
+from wsgraph.frontends.onnx.records import recorded_parameters
 from wsgraph.frontends.onnx.scope import Scope
 from wsgraph.frontends.onnx.shapes import candidates, given_inputs
+from wsgraph.frontends.onnx.size_hints import size_hints
 from wsgraph.frontends.source import Source
 from wsgraph.ir.graph import Graph, Value, ValueKind
 from wsgraph.rewrites.exported import undo_export
+from wsgraph.rewrites.fuse_rms_norm import fuse_rms_norm
+from wsgraph.rewrites.fuse_rsqrt import fuse_rsqrt
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
     from wsgraph.frontends.onnx.emitter import Operand
 
 __all__ = ["build_graph", "open_onnx"]
+
+
+_RMS_NORM = "torch.nn.modules.normalization.RMSNorm"
 
 
 def open_onnx(source: ModelProto | Path, inputs: Inputs = None) -> Source:
@@ -69,7 +76,7 @@ def _tried(
 ) -> tuple[Graph, dict[str, Tensor], tuple[Tensor, ...], str]:
     """The graph for the first sizes of the inputs that fit the model."""
     failure: CheckpointError | None = None
-    for examples, note in candidates(declared):
+    for examples, note in candidates(declared, size_hints(opened.model.graph, opened.tensors)):
         try:
             graph, tensors = build_graph(opened, examples)
         except CheckpointError as error:  # torch refuses the shapes; everything else holds for all shapes
@@ -99,27 +106,37 @@ def build_graph(
         The graph, and the stored tensors by name.
     """
     graph = Graph(frontend="onnx")
-    initializers = Initializers(graph, opened.tensors, opened.model.producer_name)
+    recorded = recorded_parameters(opened.model)
+    initializers = Initializers(graph, opened.tensors, opened.model.producer_name, recorded)
     emitter = Emitter(graph, initializers)
     converter = Converter(emitter, opened.opsets, opened.model.functions)
-    scope = Scope(converter)
+    operands = _operands(opened, inputs, known, emitter)
+    results = converter.graph(opened.model.graph, Scope(converter), operands)
+    graph.outputs = [
+        emitter.output(r) for result in results for r in (result if isinstance(result, list) else [result])
+    ]
+    tensors = initializers.finish()
+    written_out = frozenset(s for s, module in converter.modules.items() if module == _RMS_NORM)
+    graph = fuse_rms_norm(fuse_rsqrt(graph), written_out)
+    graph.verify()
+    return graph, tensors
+
+
+def _operands(
+    opened: Opened, inputs: Sequence[Tensor | list[Tensor]], known: Container[int], emitter: Emitter
+) -> list[Operand]:
+    """What each of the model's inputs stands for: a stored tensor, a given one, or an input of the graph."""
     operands: list[Operand] = []
     free = iter(inputs)
     for position, info in enumerate(opened.model.graph.input):
         if info.name in opened.tensors:
-            operands.append(initializers.operand(info.name))
+            operands.append(emitter.initializers.operand(info.name))
             continue
         tensor = next(free)
         if isinstance(tensor, list) or position in known:
             operands.append(tensor)
         else:
             name = emitter.fresh_name(info.name)
-            graph.inputs.append(Value(name, tuple(tensor.shape), tensor.dtype, ValueKind.INPUT))
-            operands.append(graph.inputs[-1])
-    results = converter.graph(opened.model.graph, scope, operands)
-    graph.outputs = [
-        emitter.output(r) for result in results for r in (result if isinstance(result, list) else [result])
-    ]
-    tensors = initializers.finish()
-    graph.verify()
-    return graph, tensors
+            emitter.graph.inputs.append(Value(name, tuple(tensor.shape), tensor.dtype, ValueKind.INPUT))
+            operands.append(emitter.graph.inputs[-1])
+    return operands

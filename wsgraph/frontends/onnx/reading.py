@@ -161,8 +161,9 @@ def _with_shapes(model: ModelProto) -> ModelProto:
 
 
 def _reason(error: Exception) -> str:
-    """The checker's first line says what, the rest shows where in C++ and the model."""
-    return first_line(error, 240).partition(": ")[2] or type(error).__name__
+    """What the checker says, but for where it was in its own code and in the whole model."""
+    said = str(error).partition("\n\n")[0].partition("\n==>")[0]
+    return " ".join(said.split())[:240] or type(error).__name__
 
 
 def _versions(model: ModelProto, where: str) -> dict[str, int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["candidates", "given_inputs"]
 
 _REMEDY = "give the shapes with --input 1x3x224x224, once for each input in the model's order"
+_Known: TypeAlias = "Mapping[str | tuple[str, int], int]"
+"""Sizes by a dimension's name, or by an input's name and position."""
+
 _SIDES = (224, 16, 32, 64, 256, 299, 128, 512)
 _LENGTHS = (16, 8, 32, 64, 128, 224, 256, 1)
 
@@ -58,11 +62,13 @@ def _check(info: ValueInfoProto, tensor: Tensor) -> None:
         )
 
 
-def candidates(declared: Sequence[ValueInfoProto]) -> Iterator[tuple[tuple[Tensor, ...], str]]:
+def candidates(
+    declared: Sequence[ValueInfoProto], hints: Mapping[tuple[str, int], int]
+) -> Iterator[tuple[tuple[Tensor, ...], str]]:
     """Inputs to try, best first, each with a note of what was assumed.
 
     A dimension without a number is 1 where it comes first (the batch); equal names are equal sizes, and
-    sums of names (``past + 1``) sums of sizes.
+    sums of names (``past + 1``) sums of sizes. ``hints``: sizes that layers ask for, by input and dimension.
 
     Raises:
         InputShapeError: an input declares no shape at all.
@@ -71,30 +77,38 @@ def candidates(declared: Sequence[ValueInfoProto]) -> Iterator[tuple[tuple[Tenso
         if not info.type.tensor_type.HasField("shape"):
             raise InputShapeError(f"input {info.name!r} declares no shape", remedy=_REMEDY)
     batch = {d.dim_param: 1 for i in declared for d in i.type.tensor_type.shape.dim[:1] if d.dim_param}
-    if not any(_open(i, batch) for i in declared):
-        tensors = tuple(_zeros(i, batch, 1) for i in declared)
+    known: _Known = dict(chain(batch.items(), hints.items(), _named(declared, hints).items()))
+    if not any(_open(i, known) for i in declared):
+        tensors = tuple(_zeros(i, known, 1) for i in declared)
         assumed = any(_open(i, {}) for i in declared)
         yield tensors, f"input assumed to be {spec_text(tensors)} (batch of one)" if assumed else ""
         return
     pictures = any(len(i.type.tensor_type.shape.dim) >= 4 for i in declared)
     for size in _SIDES if pictures else _LENGTHS:
-        tensors = tuple(_zeros(i, batch, size) for i in declared)
+        tensors = tuple(_zeros(i, known, size) for i in declared)
         yield tensors, f"input assumed to be {spec_text(tensors)} (the model leaves its size open)"
 
 
-def _open(info: ValueInfoProto, known: Mapping[str, int]) -> bool:
+def _named(declared: Sequence[ValueInfoProto], hints: Mapping[tuple[str, int], int]) -> dict[str, int]:
+    """Sizes of named dimensions, where a layer asks for one of that name."""
+    names = {(i.name, k): d.dim_param for i in declared for k, d in enumerate(i.type.tensor_type.shape.dim)}
+    return {names[place]: size for place, size in hints.items() if names.get(place)}
+
+
+def _open(info: ValueInfoProto, known: _Known) -> bool:
     """Whether a dimension beyond the batch has no number."""
     start = 0 if not known else 1
-    dims = list(info.type.tensor_type.shape.dim)[start:]
-    return any(not d.dim_value and d.dim_param not in known for d in dims)
+    dims = list(enumerate(info.type.tensor_type.shape.dim))[start:]
+    return any(not d.dim_value and d.dim_param not in known and (info.name, k) not in known for k, d in dims)
 
 
-def _zeros(info: ValueInfoProto, known: Mapping[str, int], size: int) -> Tensor:
-    shape = [_size(d, k, known, size) for k, d in enumerate(info.type.tensor_type.shape.dim)]
+def _zeros(info: ValueInfoProto, known: _Known, size: int) -> Tensor:
+    dims = enumerate(info.type.tensor_type.shape.dim)
+    shape = [_size(d, k, known, known.get((info.name, k), size)) for k, d in dims]
     return torch.zeros(shape, dtype=_dtype(info))
 
 
-def _size(dim: TensorShapeProto.Dimension, position: int, known: Mapping[str, int], size: int) -> int:
+def _size(dim: TensorShapeProto.Dimension, position: int, known: _Known, size: int) -> int:
     if dim.dim_value > 0:
         return int(dim.dim_value)
     if not dim.dim_param:

@@ -15,7 +15,7 @@ from wsgraph.frontends.onnx.errors import UnsupportedTypeError
 if TYPE_CHECKING:
     from onnx import TensorProto
 
-__all__ = ["DTYPES", "dtype_of", "shortest", "tensor_from_bytes", "tensor_from_proto"]
+__all__ = ["DTYPES", "bytes_of", "dtype_of", "shortest", "tensor_from_bytes", "tensor_from_proto"]
 
 DTYPES: dict[int, torch.dtype] = {
     1: torch.float32,
@@ -83,6 +83,16 @@ def shortest(value: float) -> float:
     return float(str(np.float32(value)))
 
 
+def bytes_of(data_type: int, shape: tuple[int, ...], name: str) -> int:
+    """How many bytes a tensor takes in the file.
+
+    Raises:
+        UnsupportedTypeError: torch has no such element type.
+    """
+    numel = math.prod(shape)
+    return (numel + 1) // 2 if data_type in _NIBBLES else numel * _storage(data_type, name).itemsize
+
+
 def tensor_from_bytes(
     buffer: memoryview | np.ndarray, data_type: int, shape: tuple[int, ...], name: str
 ) -> Tensor:
@@ -93,8 +103,7 @@ def tensor_from_bytes(
         UnsupportedTypeError: torch has no such element type.
     """
     dtype = _storage(data_type, name)
-    numel = math.prod(shape)
-    expected = (numel + 1) // 2 if data_type in _NIBBLES else numel * dtype.itemsize
+    numel, expected = math.prod(shape), bytes_of(data_type, shape, name)
     raw = np.frombuffer(buffer, dtype=np.uint8)
     if raw.size != expected:
         raise CheckpointError(

@@ -24,6 +24,9 @@ _PLAIN = {
     "Mish": aten.mish.default,
 }
 
+_SELU = (1.67326319217681884765625, 1.05070102214813232421875)
+"""ONNX's numbers for alpha and gamma."""
+
 
 @operator(*_PLAIN)
 def _plain(node: Node) -> Any:
@@ -54,10 +57,9 @@ def _elu(node: Node) -> Any:
 
 @operator("Selu")
 def _selu(node: Node) -> Any:
-    alpha, gamma = (
-        node.attr("alpha", 1.67326319217681884765625),
-        node.attr("gamma", 1.05070102214813232421875),
-    )
+    alpha, gamma = node.attr("alpha", _SELU[0]), node.attr("gamma", _SELU[1])
+    if (round(alpha, 4), round(gamma, 4)) == tuple(round(n, 4) for n in _SELU):  # exporters cut them off
+        return node.call(aten.selu.default, node.x())
     return node.call(aten.elu.default, node.x(), alpha, gamma)
 
 
@@ -118,8 +120,8 @@ def _shrunk(node: Node, x: Any, bias: float, bound: float) -> Any:
 def _prelu(node: Node) -> Any:
     x, slope = node.x(0), node.x(1)
     rank = len(x.shape)
-    trailing = len(slope.shape) == rank - 1 and all(n == 1 for n in slope.shape[1:])
-    if rank > 1 and trailing and slope.shape[:1] in ((x.shape[1],), (1,)):
+    each = ([1] * rank + list(slope.shape))[-rank:]  # the slope's shape, as it is broadcast
+    if rank > 1 and len(slope.shape) <= rank and each in ([1, n, *[1] * (rank - 2)] for n in (1, x.shape[1])):
         return node.call(aten.prelu.default, x, node.call(aten.reshape.default, slope, [-1]))
     if node.opset < 9 and rank > 2 and tuple(slope.shape) == (x.shape[1],):
         return node.call(aten.prelu.default, x, slope)  # at first a vector meant the channels

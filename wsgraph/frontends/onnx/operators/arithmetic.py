@@ -142,8 +142,8 @@ def _clip(node: Node) -> Any:
     bounds = [_bound(node, k + 1) if b is None else b for k, b in enumerate(bounds)]
     if all(b is None for b in bounds):
         return x
-    if bounds == [0.0, 6.0]:
-        return node.call(aten.relu6.default, x)
+    if None not in bounds and x.dtype.is_floating_point:  # ReLU6 is one, too
+        return node.call(aten.hardtanh.default, x, *bounds)
     return node.call(aten.clamp.default, x, *bounds)
 
 

@@ -36,6 +36,8 @@ def _gather(node: Node) -> Any:
     """An embedding where a stored table is looked up by its rows, a selection otherwise."""
     x, indices = node.x(0), node.x(1)
     axis = node.attr("axis", 0) % len(x.shape)
+    if x.dtype in (torch.int8, torch.uint8) and isinstance(indices, Value):
+        x = node.emitter.initializers.parameter(x)  # a quantised table of an embedding
     if axis == 0 and len(x.shape) == 2 and _is_table(x) and _is_lookup(indices):
         return node.call(aten.embedding.default, x, _row_numbers(node, indices, x.shape[0]))
     if isinstance(indices, Tensor):

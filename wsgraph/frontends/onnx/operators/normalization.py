@@ -24,7 +24,8 @@ def _batch_norm(node: Node) -> Any:
         raise node.refuse("training mode")
     mean, variance = (node.emitter.initializers.buffer(v) for v in (mean, variance))
     momentum, eps = 1 - node.attr("momentum", 0.9), node.attr("epsilon", 1e-5)
-    if scale.dtype != x.dtype:
+    scale, shift = _affine(node, scale, shift)
+    if scale is not None and scale.dtype != x.dtype:
         scale, shift = (node.call(CAST, v, dtype=x.dtype) for v in (scale, shift))
     if mean.dtype != x.dtype:
         mean, variance = (node.call(CAST, v, dtype=x.dtype) for v in (mean, variance))
@@ -34,12 +35,20 @@ def _batch_norm(node: Node) -> Any:
 
 @operator("InstanceNormalization")
 def _instance_norm(node: Node) -> Any:
-    eps = node.attr("epsilon", 1e-5)
+    x, eps = node.x(), node.attr("epsilon", 1e-5)
+    scale, shift = _affine(node, node.x(1), node.x(2))
     # torch's own instance norm takes no single position; group norm with one channel a group is the same.
-    if len(node.x().shape) == 2:
-        return node.call(aten.group_norm.default, node.x(0), node.x(0).shape[1], node.x(1), node.x(2), eps)
-    tail = (None, None, True, 0.1, eps, True)
-    return node.call(aten.instance_norm.default, node.x(0), node.x(1), node.x(2), *tail)
+    if len(x.shape) == 2:
+        return node.call(aten.group_norm.default, x, x.shape[1], scale, shift, eps)
+    return node.call(aten.instance_norm.default, x, scale, shift, None, None, True, 0.1, eps, True)
+
+
+def _affine(node: Node, scale: Any, shift: Any) -> tuple[Any, Any]:
+    """Scale and shift; None for both where they are constants that change nothing."""
+    initializers = node.emitter.initializers
+    if initializers.repeats(scale, 1.0) and initializers.repeats(shift, 0.0):
+        return None, None
+    return scale, shift
 
 
 @operator("GroupNormalization", since=21)
@@ -66,7 +75,9 @@ def _group_norm_per_group(node: Node) -> Any:
 
 @operator("LayerNormalization")
 def _layer_norm(node: Node) -> Any:
-    x, scale, shift = node.x(0), node.x(1), node.opt(2)
+    x, shift = node.x(0), node.bias(2)
+    plain = shift is None and node.emitter.initializers.repeats(node.x(1), 1.0)
+    scale = None if plain else node.x(1)
     axis = node.attr("axis", -1) % len(x.shape)
     shape = list(x.shape[axis:])
     eps = node.attr("epsilon", 1e-5)

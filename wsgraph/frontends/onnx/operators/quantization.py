@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,21 +12,33 @@ from wsgraph.frontends.onnx.operators.convolution import convolve
 from wsgraph.frontends.onnx.private_aten import CAST
 from wsgraph.frontends.onnx.registry import operator
 from wsgraph.frontends.onnx.tensors import dtype_of
+from wsgraph.ir.graph import Value
 
 if TYPE_CHECKING:
     from wsgraph.frontends.onnx.node import Node
-    from wsgraph.ir.graph import Value
+    from wsgraph.ir.graph import Op
 
 __all__: list[str] = []
 
 aten = torch.ops.aten
 
+_RUNTIME = "com.microsoft"
+"""onnxruntime's own domain, where its quantiser puts types that the model's opset does not have yet."""
+
 _WHOLE = (torch.uint8, torch.int8, torch.uint16, torch.int16, torch.int32)
 
 
 @operator("DequantizeLinear")
+@operator("DequantizeLinear", domain=_RUNTIME)
 def _dequantize(node: Node) -> Any:
     """``(x - zero_point) * scale``; of an initializer, a derived tensor that names all three."""
+    lookup = _lookup(node)
+    if lookup is not None:
+        table, rows = lookup.args[:2]
+        scale = node.emitter.initializers.parameter(node.x(1))
+        zero = node.emitter.initializers.parameter(node.x(2)) if node.has(2) else None
+        whole = _restored(node, table, scale, zero, scale.dtype)
+        return node.call(aten.embedding.default, whole, rows)
     stored = isinstance(node.x(0), Tensor)
     role = node.emitter.initializers.parameter if stored else node.emitter.initializers.buffer
     x = node.emitter.initializers.parameter(node.x(0))
@@ -35,6 +48,18 @@ def _dequantize(node: Node) -> Any:
     dtype = dtype_of(kind, str(node)) if kind else scale.dtype
     scale, zero = (_along(node, v, x) for v in (scale, zero))
     return _restored(node, x, scale, zero, dtype)
+
+
+def _lookup(node: Node) -> Op | None:
+    """The lookup in a stored table that makes the input, where all rows have one scale.
+
+    The whole table is restored then, as where the network's exporter does it before the lookup.
+    """
+    x = node.x(0)
+    if not isinstance(x, Value) or math.prod(node.x(1).shape) != 1:
+        return None
+    made = next((op for op in reversed(node.emitter.graph.ops) if x in op.outputs), None)
+    return made if made is not None and made.key == "aten.embedding" else None
 
 
 def _restored(node: Node, x: Any, scale: Any, zero: Any, dtype: torch.dtype) -> Any:
@@ -66,6 +91,7 @@ def _along(node: Node, p: Value | Tensor | None, x: Value | Tensor) -> Any:
 
 
 @operator("QuantizeLinear")
+@operator("QuantizeLinear", domain=_RUNTIME)
 def _quantize(node: Node) -> Any:
     x, scale = node.x(0), node.emitter.initializers.buffer(node.x(1))
     zero = node.emitter.initializers.buffer(node.x(2)) if node.has(2) else None
