@@ -12,6 +12,7 @@ from wsgraph.lowering.plugins import load_registry
 from wsgraph.options import CompileOptions
 from wsgraph.rewrites.dce import remove_dead_code
 from wsgraph.rewrites.functionalize import functionalize
+from wsgraph.rewrites.split_fused import split_fused
 from wsgraph.torch_mode import compiling
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compile", "lower", "rewrite", "trace"]
 
-PASSES: tuple[Callable[[Graph], Graph], ...] = (functionalize, remove_dead_code)
+PASSES: tuple[Callable[[Graph], Graph], ...] = (functionalize, split_fused, remove_dead_code)
 """The built-in rewrites, in order; plugins' rewrites follow."""
 
 

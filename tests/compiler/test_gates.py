@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 import wsgraph
 from tests.compiler.nets import Net, edges, nodes, param
+from wsgraph.ir.execute import execute
+from wsgraph.testing.same_graph import difference
 
 Prove = Callable[..., wsgraph.EventStream]
 
@@ -172,3 +174,31 @@ def test_activations_are_attributes(prove: Prove, name: str) -> None:
     activation = stream.node_blocks[1].attrs["activation"]
     assert isinstance(activation, tuple)
     assert name.lower().replace("relu6", "hardtanh") in "".join(map(str, activation)).replace("_", "")
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda s, x: torch.addcmul(s.shift, s.scale, s.a(x)),
+        lambda s, x: torch.addcmul(s.a(x), s.scale, s.b(x), value=0.5),
+        lambda s, x: s.a(x).addcmul_(s.b(x), s.scale),
+        lambda s, x: torch.addcdiv(s.shift, s.a(x), s.scale),
+        lambda s, x: torch.lerp(s.a(x), s.b(x), s.scale),
+        lambda s, x: torch.lerp(s.a(x), s.b(x), 0.3),
+        lambda s, x: torch.addcmul(s.a(x), s.shift, s.scale),
+    ],
+)
+def test_products_and_sums_in_one_operator(prove: Prove, forward: Any) -> None:
+    parts = {"a": nn.Linear(3, 4), "b": nn.Linear(3, 4), "o": nn.Linear(4, 2)}
+    net = Net(lambda s, x: s.o(forward(s, x)), **parts, shift=param(4), scale=param(4))
+    stream = prove(net, "5x3")
+    ran, _ = execute(wsgraph.compiler.trace(net, "5x3"), [x := torch.randn(5, 3)], dict(net.state_dict()))
+    assert torch.allclose(ran[0], net(x), atol=1e-6)
+    assert stream.ledger().total("opaque") == 0
+
+
+def test_an_affine_written_in_one_operator_is_that_written_in_two(prove: Prove) -> None:
+    parts = {"a": nn.Linear(3, 4), "shift": param(4), "scale": param(4)}
+    one = prove(Net(lambda s, x: torch.addcmul(s.shift, s.scale, s.a(x)), **parts), "5x3")
+    two = prove(Net(lambda s, x: s.shift + s.scale * s.a(x), **parts), "5x3")
+    assert difference(one, two) == ""
