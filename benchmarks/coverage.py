@@ -36,6 +36,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--verify-seconds", type=float, default=120, help="limit of time for the proof; 0 for none"
     )
+    parser.add_argument(
+        "--verify-elements", type=int, default=10**8, help="parameter elements of the largest network proved"
+    )
     parser.add_argument("--gigabytes", type=float, default=12, help="limit of the worker's address space")
     parser.add_argument(
         "--results", type=Path, default=RESULTS, help="where results are kept, a JSON line each"
@@ -69,6 +72,15 @@ def describe(row: dict[str, Any]) -> str:
     return f"{size}; {verdict(row)}"
 
 
+def proof(worker: Worker, case: Case, elements: int, options: argparse.Namespace) -> dict[str, Any]:
+    """What ``wsgraph verify`` says of a network of so many parameter elements."""
+    if not options.verify_seconds:
+        return {}
+    if elements > options.verify_elements:
+        return {"proof": {"error": f"more than {options.verify_elements:,} parameter elements"}}
+    return {"proof": worker.verify(case, options.verify_seconds)}
+
+
 def run(cases: list[Case], results: dict[str, dict[str, Any]], options: argparse.Namespace) -> None:
     """Compile the cases and keep each result as soon as it is there."""
     options.results.parent.mkdir(parents=True, exist_ok=True)
@@ -78,8 +90,8 @@ def run(cases: list[Case], results: dict[str, dict[str, Any]], options: argparse
         with options.results.open("a") as file:
             for k, case in enumerate(cases, 1):
                 row = results[case.key] = worker.compile(case, options.seconds)
-                if options.verify_seconds and "error" not in row:
-                    row["proof"] = worker.verify(case, options.verify_seconds)
+                if "error" not in row:
+                    row |= proof(worker, case, sum(row["ledger"].values()), options)
                 print(json.dumps(row), file=file, flush=True)
                 print(
                     f"[{k}/{len(cases)}, {time.monotonic() - start:.0f} s] {case.key}: {describe(row)}",
