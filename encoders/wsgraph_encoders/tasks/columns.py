@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast, get_args
 
-import polars as pl
-
 from wsgraph.zoo.table import MODELS
 from wsgraph_encoders.errors import EncoderError
 from wsgraph_encoders.tasks.task import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import polars as pl
 
 __all__ = ["choose_column", "epoch_column"]
 

@@ -56,7 +56,8 @@ def evaluate_run(path: str | PathLike[str], *, split: str = "test", samples: int
     if not run.pairs:
         raise EncoderError(f"nothing is trained yet in {run.path}", remedy="run wsgraph train again")
     tables = [
-        read_parquet(pair_folder(run.path, method, seed) / PREDICTIONS, _COLUMNS) for method, seed in run.pairs
+        read_parquet(pair_folder(run.path, method, seed) / PREDICTIONS, _COLUMNS)
+        for method, seed in run.pairs
     ]
     predictions = pl.concat(tables)
     write_parquet(run.path / PREDICTIONS, predictions)
@@ -89,7 +90,7 @@ def _values(column: pl.Series, task: Task) -> NDArray[np.float64]:
 
 
 def _json(score: Score) -> dict[str, Any]:
-    """NaN is no JSON: a score that is not defined, such as the rank correlation of equal predictions, is null."""
+    """A score that is not defined, such as the rank correlation of equal predictions, is null."""
     found = asdict(score)
     clean = {name: _number(found[name]) for name in ("mean", "low", "high")}
     return clean | {"seeds": [_number(value) for value in found["seeds"]]}
@@ -102,10 +103,8 @@ def _number(value: float) -> float | None:
 def verdict(task: Task, metrics: dict[str, Any]) -> str:
     """Which method is best by the metric that decides, said also where it is a baseline."""
     metric = task.metrics[0]
-    ranked = sorted(
-        ((scores[metric]["mean"], method) for method, scores in metrics.items() if scores[metric]["mean"] is not None),
-        reverse=True,
-    )
+    means = {method: scores[metric]["mean"] for method, scores in metrics.items()}
+    ranked = sorted(((mean, method) for method, mean in means.items() if mean is not None), reverse=True)
     if not ranked:
         return f"{metric} is not defined for any method"
     best, winner = ranked[0]

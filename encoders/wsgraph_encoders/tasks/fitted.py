@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from wsgraph_encoders.baselines import layer_statistics
+from wsgraph_encoders.errors import EncoderError
 from wsgraph_encoders.tasks.folder import PREDICTIONS, pair_folder, write_json, write_parquet, writing
 from wsgraph_encoders.tasks.lightning_extra import require_packages
 from wsgraph_encoders.tasks.metrics import METRICS
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from wsgraph_encoders.tasks.settings import TrainSettings
     from wsgraph_encoders.tasks.task import Task
 
-__all__ = ["FEATURES", "Trees", "fit_baseline"]
+__all__ = ["FEATURES", "Trees", "fit_baseline", "stored_statistics"]
 
 FEATURES = "features.safetensors"
 _HISTORY = {"step": pl.Int64, "epoch": pl.Int64, "split": pl.String, "metric": pl.String, "value": pl.Float64}
@@ -116,18 +118,30 @@ def fit_baseline(job: Job, method: str, seed: int, epochs: str | None) -> None:
     write_parquet(folder / PREDICTIONS, prediction_table(table, predicted, job.task, method, seed))
 
 
-def _statistics(run: Path, examples: Examples) -> NDArray[np.float64]:
-    """Layer statistics of all models, ``[models, features]``; made once a run."""
+def stored_statistics(run: Path) -> NDArray[np.float64]:
+    """Layer statistics of a run's models, ``[models, features]``, in the order of its examples.
+
+    Raises:
+        EncoderError: they are not there or damaged.
+    """
     path = run / FEATURES
-    if not path.is_file():
-        found = {
-            model: layer_statistics(s) for model, s in examples.zoo.streams(examples.table["id"].to_list())
-        }
-        with writing(path) as temporary:
-            save_file(
-                {"statistics": torch.stack([found[model] for model in examples.table["id"]])}, temporary
-            )
-    return load_file(path)["statistics"].numpy()
+    try:
+        features: NDArray[np.float64] = load_file(path)["statistics"].numpy()
+    except (OSError, SafetensorError, KeyError) as error:
+        raise EncoderError(
+            f"{path} cannot be read: {error}", remedy="train again, in a new folder"
+        ) from error
+    return features
+
+
+def _statistics(run: Path, examples: Examples) -> NDArray[np.float64]:
+    """Layer statistics of all models; made once a run."""
+    if not (run / FEATURES).is_file():
+        ids = examples.table["id"].to_list()
+        found = {model: layer_statistics(stream) for model, stream in examples.zoo.streams(ids)}
+        with writing(run / FEATURES) as temporary:
+            save_file({"statistics": torch.stack([found[model] for model in ids])}, temporary)
+    return stored_statistics(run)
 
 
 def _epochs(job: Job, column: str) -> NDArray[np.float64]:

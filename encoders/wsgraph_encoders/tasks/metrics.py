@@ -1,32 +1,32 @@
 """Scores of predictions, with bootstrap intervals over the models.
 
-A bootstrap sample is how often each model was drawn. All scores are sums over models, or pairs of models, so that
-a thousand samples are a matrix product with their counts, and equal what repeating the models would give.
+A bootstrap sample is how often each model was drawn. All scores are sums over models, or pairs of models,
+so that a thousand samples are a matrix product with their counts, and equal what repeating the models would
+give.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
 __all__ = ["METRICS", "Score", "bootstrap", "tau_b"]
 
-Floats = "NDArray[np.float64]"
+_Floats: TypeAlias = "NDArray[np.float64]"
+_Metric: TypeAlias = "Callable[[_Floats, _Floats, _Floats], _Floats]"
 
 _ROWS = 512
 """Models whose pairs with all others are looked at together: memory is this times the number of models."""
 
 
-def tau_b(
-    predicted: NDArray[np.float64], true: NDArray[np.float64], counts: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def tau_b(predicted: _Floats, true: _Floats, counts: _Floats) -> _Floats:
     """Kendall's rank correlation with ties (tau-b) of each sample; NaN where all predictions are alike.
 
     Args:
@@ -37,24 +37,19 @@ def tau_b(
     Returns:
         ``[samples]``.
     """
-    concordant, pairs_p, pairs_t = (np.zeros(len(counts)) for _ in range(3))
+    totals = np.zeros((3, len(counts)))
     for start in range(0, len(true), _ROWS):
         rows = slice(start, start + _ROWS)
         sign_p = np.sign(predicted[rows, None] - predicted)
         sign_t = np.sign(true[rows, None] - true)
-        for total, pairs in (
-            (concordant, sign_p * sign_t),
-            (pairs_p, np.abs(sign_p)),
-            (pairs_t, np.abs(sign_t)),
-        ):
-            total += np.einsum("sr,sr->s", counts[:, rows], counts @ pairs.T)
+        for place, pairs in enumerate((sign_p * sign_t, np.abs(sign_p), np.abs(sign_t))):
+            totals[place] += (counts[:, rows] * (counts @ pairs.T)).sum(1)
+    concordant, pairs_p, pairs_t = totals
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(concordant / np.sqrt(pairs_p * pairs_t))
 
 
-def _r2(
-    predicted: NDArray[np.float64], true: NDArray[np.float64], counts: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _r2(predicted: _Floats, true: _Floats, counts: _Floats) -> _Floats:
     """Share of the labels' variance that is explained; NaN where all labels are alike."""
     mean = counts @ true / counts.sum(1)
     around = counts @ true**2 / counts.sum(1) - mean**2
@@ -63,41 +58,35 @@ def _r2(
     return np.where(around > 1e-15 * (1 + mean**2), explained, np.nan)
 
 
-def _mse(
-    predicted: NDArray[np.float64], true: NDArray[np.float64], counts: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _mse(predicted: _Floats, true: _Floats, counts: _Floats) -> _Floats:
     return _mean((predicted - true) ** 2, counts)
 
 
-def _accuracy(
-    predicted: NDArray[np.float64], true: NDArray[np.float64], counts: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _accuracy(predicted: _Floats, true: _Floats, counts: _Floats) -> _Floats:
     return _mean((predicted == true).astype(np.float64), counts)
 
 
 def _psnr(
-    predicted: NDArray[np.float64],
-    true: NDArray[np.float64],  # noqa: ARG001  predictions of images are their PSNRs
-    counts: NDArray[np.float64],
-) -> NDArray[np.float64]:
+    predicted: _Floats,
+    true: _Floats,  # noqa: ARG001  predictions of images are their PSNRs
+    counts: _Floats,
+) -> _Floats:
     return _mean(predicted, counts)
 
 
 def _image_mse(
-    predicted: NDArray[np.float64],
-    true: NDArray[np.float64],  # noqa: ARG001  likewise
-    counts: NDArray[np.float64],
-) -> NDArray[np.float64]:
+    predicted: _Floats,
+    true: _Floats,  # noqa: ARG001  likewise
+    counts: _Floats,
+) -> _Floats:
     return _mean(10 ** (-predicted / 10), counts)
 
 
-def _mean(values: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+def _mean(values: _Floats, counts: _Floats) -> _Floats:
     return np.asarray(counts @ values / counts.sum(1))
 
 
-Metric = "Callable[[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]"
-
-METRICS: dict[str, Any] = {
+METRICS: dict[str, _Metric] = {
     "tau": tau_b,
     "r2": _r2,
     "mse": _mse,
@@ -127,8 +116,8 @@ class Score:
 
 def bootstrap(
     metric: str,
-    predicted: Sequence[NDArray[np.float64]],
-    true: NDArray[np.float64],
+    predicted: Sequence[_Floats],
+    true: _Floats,
     *,
     samples: int = 1000,
     seed: int = 0,

@@ -134,8 +134,8 @@ def _images_of(zoo: Zoo, kind: Kind) -> str:
 
 
 def _check_same(folder: Path, stored: dict[str, Any], wanted: dict[str, dict[str, Any]]) -> None:
-    for part, new in wanted.items():
-        old, new = stored.get(part, {}), json.loads(json.dumps(new))
+    for part, data in wanted.items():
+        old, new = stored.get(part, {}), json.loads(json.dumps(data))
         changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
         if changed:
             raise EncoderError(

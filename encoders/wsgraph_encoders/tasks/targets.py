@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 import torch
 
-from wsgraph.errors import WsgraphError
 from wsgraph.zoo.training.images import load_images
 from wsgraph_encoders.errors import EncoderError
 
@@ -93,7 +92,7 @@ def load_pictures(source: str) -> Tensor:
         return torch.cat([images.train, images.test])
     try:
         found = np.load(Path(source), allow_pickle=False)
-    except (OSError, ValueError, WsgraphError) as error:
+    except (OSError, ValueError) as error:
         raise EncoderError(
             f"images cannot be read from {source}: {error}",
             remedy=f"--images takes {', '.join(_SHIPPED)} or a .npy file [n, h, w] or [n, h, w, channels]",
