@@ -10,7 +10,7 @@ import torch
 
 from wsgraph.events.stream import EventStream
 from wsgraph_encoders.batch import Batch, collate
-from wsgraph_encoders.tasks.steps import pieces_of
+from wsgraph_encoders.tasks.pieces import pieces_of, room_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from wsgraph.zoo.reader import Zoo
 
-__all__ = ["Examples", "Step", "batch_on"]
+__all__ = ["Examples", "Piece", "batch_on"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Step:
+class Piece:
     """Some models with what is to be learned about them.
 
     Attributes:
@@ -36,9 +36,9 @@ class Step:
     batch: Batch
     targets: Tensor
 
-    def to(self, device: torch.device) -> Step:
-        """The step with its weights on a device."""
-        return Step(self.ids, batch_on(self.batch, device), self.targets.to(device))
+    def to(self, device: torch.device) -> Piece:
+        """The piece with its weights on a device."""
+        return Piece(self.ids, batch_on(self.batch, device), self.targets.to(device))
 
 
 def batch_on(batch: Batch, device: torch.device) -> Batch:
@@ -54,7 +54,7 @@ def batch_on(batch: Batch, device: torch.device) -> Batch:
 
 
 class Examples:
-    """Steps by the ids of their models; a data set for torch's ``DataLoader``.
+    """Pieces by the ids of their models; a data set for torch's ``DataLoader``.
 
     Args:
         zoo: where the weights are.
@@ -67,24 +67,29 @@ class Examples:
         self.table = table
         self.targets = targets
 
-    def __getitem__(self, ids: Sequence[str]) -> Step:
+    def __getitem__(self, ids: Sequence[str]) -> Piece:
         found: list[str] = []
         streams: list[EventStream] = []
         for stacked in self.zoo.batches(ids, len(ids)):
             found += stacked.ids
             streams += stacked.streams()
-        return Step(tuple(found), collate(streams), torch.stack([self.targets[model] for model in found]))
+        return Piece(tuple(found), collate(streams), torch.stack([self.targets[model] for model in found]))
 
     def by_architecture(self, split: str) -> dict[str, list[str]]:
         """Ids of a split's models by fingerprint."""
         chosen = self.table.filter(pl.col("split") == split).group_by("fingerprint", maintain_order=True)
         return {str(fingerprint): group["id"].to_list() for (fingerprint,), group in chosen}
 
-    def pieces(self, split: str, chunk: int) -> list[list[str]]:
-        """Ids of all models of a split, in pieces of one architecture."""
-        return pieces_of(self.by_architecture(split), chunk)
+    def rooms(self, method: str, most: int) -> dict[str, int]:
+        """How many models of each architecture a method reads at once, by fingerprint."""
+        fingerprints = self.table["fingerprint"].unique().to_list()
+        return {name: room_for(method, self.zoo.structure(name), most) for name in fingerprints}
 
-    def steps(self, split: str, chunk: int) -> Iterator[Step]:
+    def ids(self, split: str, rooms: Mapping[str, int]) -> list[list[str]]:
+        """Ids of all models of a split, piece by piece."""
+        return pieces_of(self.by_architecture(split), rooms)
+
+    def pieces(self, split: str, rooms: Mapping[str, int]) -> Iterator[Piece]:
         """All models of a split, piece by piece."""
-        for piece in self.pieces(split, chunk):
-            yield self[piece]
+        for ids in self.ids(split, rooms):
+            yield self[ids]

@@ -18,7 +18,7 @@ from wsgraph_encoders.tasks.pictures import write_pictures
 from wsgraph_encoders.tasks.targets import prediction_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from lightning.pytorch import Trainer
@@ -89,7 +89,7 @@ def fit_model(job: Job, method: str, seed: int) -> None:
     model = _fresh(job, method, seed, objective)
     write_json(folder / "config.json", _config(job, method, seed, model))
     with quiet_lightning():
-        trainer = _train(job, model, objective, folder, seed)
+        trainer = _train(job, method, seed, model, folder)
     if trainer.is_global_zero:
         best = torch.load(folder / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True)
         model.cpu().load_state_dict(best["state_dict"])
@@ -97,7 +97,8 @@ def fit_model(job: Job, method: str, seed: int) -> None:
             save_file({name: t.contiguous() for name, t in model.state_dict().items()}, temporary)
         if job.task.kind == "reconstruct":
             write_pictures(folder, model.eval(), job.examples)
-        predicted = _predict(job, model.eval(), objective)
+        rooms = job.examples.rooms(method, job.settings.batch)
+        predicted = _predict(job, model.eval(), objective, rooms)
         table = prediction_table(job.examples.table, predicted, job.task, method, seed)
         write_parquet(folder / PREDICTIONS, table)  # last: from here on this pair is finished
 
@@ -109,8 +110,8 @@ def _fresh(job: Job, method: str, seed: int, objective: Objective) -> nn.Module:
         model = build_model(method, job.task, job.settings, job.only)
     objective.prepare(model)
     if isinstance(encoder := getattr(model, "encoder", None), FlatMLP):
-        steps = job.examples.steps("train", job.settings.batch)
-        encoder.standardise(s for step in steps for group in step.batch.groups for s in group.streams)
+        pieces = job.examples.pieces("train", job.examples.rooms(method, job.settings.chunk))
+        encoder.standardise(s for piece in pieces for group in piece.batch.groups for s in group.streams)
     return model
 
 
@@ -124,7 +125,7 @@ def _config(job: Job, method: str, seed: int, model: nn.Module) -> dict[str, Any
     }
 
 
-def _train(job: Job, model: nn.Module, objective: Objective, folder: Path, seed: int) -> Trainer:
+def _train(job: Job, method: str, seed: int, model: nn.Module, folder: Path) -> Trainer:
     from lightning.pytorch import Trainer
 
     from wsgraph_encoders.tasks.callbacks import History, Patience, SafeCheckpoints, Told, checkpoints
@@ -135,7 +136,9 @@ def _train(job: Job, model: nn.Module, objective: Objective, folder: Path, seed:
         f"val/{goal.metric}", patience=job.settings.patience, mode="max" if goal.higher else "min"
     )
     told = [] if interactive else [Told(job.tell, job.task)]
+    data = ZooData(job.examples, job.examples.rooms(method, job.settings.chunk), seed)
     trainer = Trainer(
+        accumulate_grad_batches=data.pieces_for(job.settings.batch),
         accelerator=job.machine.accelerator,
         devices=job.machine.devices,
         strategy=job.machine.trainer_strategy,
@@ -150,18 +153,17 @@ def _train(job: Job, model: nn.Module, objective: Objective, folder: Path, seed:
         use_distributed_sampler=False,  # the steps are divided among processes by their sampler
         default_root_dir=folder,
     )
-    learner = Learner(model, job.task, objective, job.settings, seed)
-    data = ZooData(job.examples, job.settings, seed)
+    learner = Learner(model, job.task, job.settings, seed, data.models_a_piece)
     last = states / "last.ckpt"
     trainer.fit(learner, datamodule=data, ckpt_path=last if last.is_file() else None, weights_only=True)
     return trainer
 
 
 @torch.no_grad()
-def _predict(job: Job, model: nn.Module, objective: Objective) -> dict[str, float]:
+def _predict(job: Job, model: nn.Module, objective: Objective, rooms: Mapping[str, int]) -> dict[str, float]:
     """Predictions for the models of all splits, by id."""
     predicted: dict[str, float] = {}
     for split in ("train", "val", "test"):
-        for step in job.examples.steps(split, job.settings.batch):
-            predicted |= dict(zip(step.ids, objective.values(model, step).tolist(), strict=True))
+        for piece in job.examples.pieces(split, rooms):
+            predicted |= dict(zip(piece.ids, objective.values(model, piece).tolist(), strict=True))
     return predicted

@@ -12,15 +12,15 @@ from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 from torchmetrics.regression import KendallRankCorrCoef, MeanSquaredError, R2Score
 
+from wsgraph_encoders.tasks.objectives import objective_of
+from wsgraph_encoders.tasks.pieces import PieceSampler
 from wsgraph_encoders.tasks.schedule import warm_up_then_cosine
-from wsgraph_encoders.tasks.steps import StepSampler
 
 if TYPE_CHECKING:
     from lightning.pytorch.utilities.types import OptimizerLRScheduler
     from torch import nn
 
-    from wsgraph_encoders.tasks.data import Examples, Step
-    from wsgraph_encoders.tasks.objectives import Objective
+    from wsgraph_encoders.tasks.data import Examples, Piece
     from wsgraph_encoders.tasks.settings import TrainSettings
     from wsgraph_encoders.tasks.task import Task
 
@@ -28,32 +28,37 @@ __all__ = ["Learner", "ZooData"]
 
 
 class ZooData(LightningDataModule):
-    """Training and validation models of a zoo.
+    """Training and validation models of a zoo, piece by piece.
 
     Args:
         examples: the models.
-        settings: sizes of steps.
+        rooms: most models in a piece, by fingerprint.
         seed: of the order.
     """
 
-    def __init__(self, examples: Examples, settings: TrainSettings, seed: int) -> None:
+    def __init__(self, examples: Examples, rooms: dict[str, int], seed: int) -> None:
         super().__init__()
-        self.examples, self.settings, self.seed = examples, settings, seed
+        self.examples, self.rooms, self.seed = examples, rooms, seed
+        lengths = [len(ids) for ids in examples.ids("train", rooms)]
+        self.models_a_piece = sum(lengths) / len(lengths)
 
-    def train_dataloader(self) -> DataLoader[Step]:
-        """Mixed steps; each process has its own part."""
-        trainer, settings = self.trainer, self.settings
-        rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+    def pieces_for(self, models: int) -> int:
+        """How many pieces have about so many models."""
+        return max(round(models / self.models_a_piece), 1)
+
+    def train_dataloader(self) -> DataLoader[Piece]:
+        """The pieces of an epoch; each process has its own part."""
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         models = self.examples.by_architecture("train")
-        sampler = StepSampler(models, settings.batch, settings.chunk, self.seed, rank, world)
+        sampler = PieceSampler(models, self.rooms, self.seed, rank, world)
         return DataLoader(self.examples, batch_size=None, sampler=sampler)  # type: ignore[arg-type]  lists of ids
 
-    def val_dataloader(self) -> DataLoader[Step]:
-        """All validation models, in every process: ranks of a part of them could not be put together."""
-        pieces = self.examples.pieces("val", self.settings.batch)
+    def val_dataloader(self) -> DataLoader[Piece]:
+        """All validation models, in every process: rank correlations of parts could not be put together."""
+        pieces = self.examples.ids("val", self.rooms)
         return DataLoader(self.examples, batch_size=None, sampler=pieces)  # type: ignore[arg-type]  likewise
 
-    def transfer_batch_to_device(self, batch: Step, device: torch.device, dataloader_idx: int) -> Step:  # noqa: ARG002  Lightning's signature
+    def transfer_batch_to_device(self, batch: Piece, device: torch.device, dataloader_idx: int) -> Piece:  # noqa: ARG002  Lightning's signature
         """Weights go where the model is."""
         return batch if device.type == "cpu" else batch.to(device)
 
@@ -67,17 +72,17 @@ class Learner(LightningModule):
     Args:
         model: what is trained.
         task: the task.
-        objective: the task's.
         settings: budget.
         seed: of the random numbers.
+        models_a_piece: on average; larger pieces weigh more, so that all models weigh alike.
     """
 
     def __init__(
-        self, model: nn.Module, task: Task, objective: Objective, settings: TrainSettings, seed: int
+        self, model: nn.Module, task: Task, settings: TrainSettings, seed: int, models_a_piece: float
     ) -> None:
         super().__init__()
-        self.model, self.task, self.objective = model, task, objective
-        self.settings, self.seed = settings, seed
+        self.model, self.task, self.objective = model, task, objective_of(task)
+        self.settings, self.seed, self.models_a_piece = settings, seed, models_a_piece
         self.metrics = _metrics(task)
         self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
 
@@ -87,20 +92,20 @@ class Learner(LightningModule):
         torch.manual_seed((self.seed * 1_000_003 + place) % (1 << 32))
         self.train_loss.reset()
 
-    def training_step(self, step: Step, _: int) -> Tensor:
-        """The loss of one step."""
-        loss = self.objective.loss(self.model, step)
-        self.train_loss.update(loss.detach(), len(step.ids))
-        return loss
+    def training_step(self, piece: Piece, _: int) -> Tensor:
+        """The loss of one piece, by its share of a step; Lightning takes the mean over a step's pieces."""
+        loss = self.objective.loss(self.model, piece)
+        self.train_loss.update(loss.detach(), len(piece.ids))
+        return loss * (len(piece.ids) / self.models_a_piece)
 
-    def validation_step(self, step: Step, _: int) -> None:
+    def validation_step(self, piece: Piece, _: int) -> None:
         """Note predictions."""
-        self.val_loss.update(self.objective.loss(self.model, step), len(step.ids))
-        values = self.objective.values(self.model, step)
+        self.val_loss.update(self.objective.loss(self.model, piece), len(piece.ids))
+        values = self.objective.values(self.model, piece)
         if self.task.kind == "reconstruct":
             self.metrics.update(values)
         else:
-            self.metrics.update(values, step.targets.to(values.dtype))
+            self.metrics.update(values, piece.targets.to(values.dtype))
 
     def on_validation_epoch_end(self) -> None:
         """Scores over all validation models; one that is not defined, of equal predictions, counts as 0."""

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from torch import nn
 
     from wsgraph.events.stream import EventStream
+    from wsgraph.zoo.reader import Zoo
     from wsgraph_encoders.inr2jls.config import Variant
+    from wsgraph_encoders.tasks.plan import Plan
     from wsgraph_encoders.tasks.settings import TrainSettings
     from wsgraph_encoders.tasks.task import Task
 
-__all__ = ["FITTED", "SINGLE", "build_model", "check_methods", "methods_for"]
+__all__ = ["FITTED", "build_model", "check_methods", "left_out", "methods_for"]
 
 _ENCODERS = ("dng", "static", "transformer", "flat")
 _VARIANTS: dict[str, Variant] = {
@@ -32,9 +34,6 @@ _VARIANTS: dict[str, Variant] = {
 }
 FITTED = ("statistics", "epoch", "mean")
 """Methods that are fitted in one go, without Lightning."""
-
-SINGLE = ("flat",)
-"""Methods for one architecture only."""
 
 
 def methods_for(task: Task, *, epochs: bool) -> tuple[str, ...]:
@@ -61,6 +60,23 @@ def check_methods(chosen: Sequence[str], known: Sequence[str], kind: str) -> Non
                 f"there is no method {name!r} for the task {kind!r} on this zoo",
                 remedy=f"choose among {', '.join(known)}",
             )
+
+
+def left_out(plan: Plan, zoo: Zoo, settings: TrainSettings) -> dict[str, str]:
+    """Methods that do not fit the models of a zoo, and why."""
+    if plan.task.kind == "reconstruct":
+        return {}
+    reasons = {}
+    structures = [zoo.structure(fingerprint) for fingerprint in plan.table["fingerprint"].unique().to_list()]
+    if len(structures) > 1:
+        reasons["flat"] = f"it reads networks of one architecture only, and the zoo has {len(structures):,}"
+    nodes = max(sum(node.size for node in structure.nodes) for structure in structures)
+    if nodes > settings.max_nodes:
+        reasons["transformer"] = (
+            f"networks have up to {nodes:,} nodes, and attention between all pairs is for at most "
+            f"{settings.max_nodes:,} (--max-nodes)"
+        )
+    return reasons
 
 
 def build_model(method: str, task: Task, settings: TrainSettings, only: EventStream | None) -> nn.Module:
@@ -93,7 +109,10 @@ def _dng_config(settings: TrainSettings) -> DNGConfig:
 def _encoder(method: str, settings: TrainSettings, only: EventStream | None) -> tuple[nn.Module, int]:
     """An encoder and the width of its embedding."""
     config = StaticConfig(
-        frequencies=settings.frequencies, hidden=settings.hidden, edge_width=settings.edge_width
+        frequencies=settings.frequencies,
+        hidden=settings.hidden,
+        edge_width=settings.edge_width,
+        max_nodes=settings.max_nodes,
     )
     if method == "dng":
         sizes = _dng_config(settings)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from wsgraph_encoders.tasks.data import Step
+    from wsgraph_encoders.tasks.data import Piece
     from wsgraph_encoders.tasks.task import Task
 
 __all__ = ["ImageObjective", "LabelObjective", "Objective", "objective_of"]
@@ -24,10 +24,10 @@ class Objective(Protocol):
     def prepare(self, model: nn.Module) -> None:
         """Give a fresh model a start that suits the labels."""
 
-    def loss(self, model: nn.Module, step: Step) -> Tensor:
+    def loss(self, model: nn.Module, piece: Piece) -> Tensor:
         """What is minimised, a scalar."""
 
-    def values(self, model: nn.Module, step: Step) -> Tensor:
+    def values(self, model: nn.Module, piece: Piece) -> Tensor:
         """Predictions ``[n]``: numbers, numbers of classes, or PSNRs in dB."""
 
 
@@ -48,19 +48,19 @@ class LabelObjective:
             last = model.head[-1]  # type: ignore[index]  a Predictor's head is a Sequential
             nn.init.constant_(last.bias, math.log(mean / (1 - mean)))
 
-    def loss(self, model: nn.Module, step: Step) -> Tensor:
+    def loss(self, model: nn.Module, piece: Piece) -> Tensor:
         """Binary cross entropy (section 8.2), squared error of standardised numbers, or cross entropy."""
-        outputs = model(step.batch)
+        outputs = model(piece.batch)
         if self.task.kind == "classify":
-            return functional.cross_entropy(outputs, step.targets)
-        targets = step.targets.to(outputs.dtype)
+            return functional.cross_entropy(outputs, piece.targets)
+        targets = piece.targets.to(outputs.dtype)
         if self.task.kind == "accuracy":
             return functional.binary_cross_entropy_with_logits(outputs[:, 0], targets)
         return functional.mse_loss(outputs[:, 0], (targets - self.task.mean) / self.task.deviation)
 
-    def values(self, model: nn.Module, step: Step) -> Tensor:
+    def values(self, model: nn.Module, piece: Piece) -> Tensor:
         """Predictions ``[n]``."""
-        return self.read(model(step.batch))
+        return self.read(model(piece.batch))
 
     def read(self, outputs: Tensor) -> Tensor:
         """Predictions ``[n]`` from a model's outputs ``[n, outputs]``."""
@@ -77,18 +77,18 @@ class ImageObjective:
     def prepare(self, model: nn.Module) -> None:
         """Nothing to do."""
 
-    def loss(self, model: nn.Module, step: Step) -> Tensor:
+    def loss(self, model: nn.Module, piece: Piece) -> Tensor:
         """Mean squared error over all views (Eq. 8)."""
-        error: Tensor = model.loss(step.batch, step.targets)  # type: ignore[operator]  an INR2JLS
+        error: Tensor = model.loss(piece.batch, piece.targets)  # type: ignore[operator]  an INR2JLS
         return error
 
-    def values(self, model: nn.Module, step: Step) -> Tensor:
+    def values(self, model: nn.Module, piece: Piece) -> Tensor:
         """PSNR of the image itself, the first view, dB: ``[n]``."""
-        return psnr(self.images(model, step), step.targets)
+        return psnr(self.images(model, piece), piece.targets)
 
-    def images(self, model: nn.Module, step: Step) -> Tensor:
+    def images(self, model: nn.Module, piece: Piece) -> Tensor:
         """Reconstructions ``[n, channels, h, w]``."""
-        images: Tensor = model(step.batch).images[:, 0]
+        images: Tensor = model(piece.batch).images[:, 0]
         return images
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
@@ -35,8 +34,9 @@ def write_pictures(folder: Path, model: nn.Module, examples: Examples) -> None:
         examples: the models.
     """
     objective = ImageObjective()
-    steps = list(islice(examples.steps("test", _BATCH), _KEPT // _BATCH))
-    shown = torch.cat([objective.images(model, step) for step in steps])
-    true = torch.cat([step.targets for step in steps])
+    rooms = examples.rooms("inr2jls", _BATCH)
+    pieces = [examples[ids] for ids in examples.ids("test", rooms)[: _KEPT // _BATCH]]
+    shown = torch.cat([objective.images(model, piece) for piece in pieces])
+    true = torch.cat([piece.targets for piece in pieces])
     with writing(folder / PICTURES) as temporary:
         save_file({"true": true, "shown": shown.clamp(0, 1)}, temporary)

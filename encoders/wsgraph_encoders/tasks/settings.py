@@ -16,8 +16,8 @@ class TrainSettings:
 
     Attributes:
         epochs: most passes over the training models.
-        batch: models a step.
-        chunk: most models of one architecture in a step; a step mixes several architectures.
+        batch: models a step, on average.
+        chunk: most models of one architecture that are read together; a step mixes several architectures.
         learning_rate: the highest one: it rises over the first twentieth of all steps, then falls along a
             cosine.
         weight_decay: of AdamW.
@@ -28,6 +28,7 @@ class TrainSettings:
         frequencies: Fourier frequencies of a weight.
         head: width of the head's hidden layer.
         trees: most trees of the gradient-boosted baselines.
+        max_nodes: the transformer is left out where a network has more, for it is quadratic.
         split_seed: of the split, where the zoo has none.
 
     Raises:
@@ -46,11 +47,13 @@ class TrainSettings:
     frequencies: int = 16
     head: int = 128
     trees: int = 300
+    max_nodes: int = 384
     split_seed: int = 0
 
     def __post_init__(self) -> None:
         for name in (
-            "epochs", "batch", "chunk", "patience", "hidden", "edge_width", "frequencies", "head", "trees"
+            "epochs", "batch", "chunk", "patience", "hidden", "edge_width", "frequencies", "head", "trees",
+            "max_nodes",
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise EncoderError(f"TrainSettings.{name} must be at least 1, got {getattr(self, name)}")

@@ -14,7 +14,7 @@ from wsgraph_encoders.tasks.data import Examples
 from wsgraph_encoders.tasks.fit import Job, Machine, fit_model
 from wsgraph_encoders.tasks.fitted import fit_baseline
 from wsgraph_encoders.tasks.folder import PREDICTIONS, pair_folder
-from wsgraph_encoders.tasks.methods import FITTED, SINGLE, check_methods, methods_for
+from wsgraph_encoders.tasks.methods import FITTED, check_methods, left_out, methods_for
 from wsgraph_encoders.tasks.plan import make_plan, write_plan
 from wsgraph_encoders.tasks.run import Run, load_run
 from wsgraph_encoders.tasks.settings import TrainSettings
@@ -65,7 +65,7 @@ def train_task(  # noqa: PLR0913  what a run is made of
     known = methods_for(plan.task, epochs=epochs is not None)
     check_methods(methods, known, plan.task.kind)
     chosen = [method for method in known if method in (methods or known)]
-    skipped = {} if plan.only else dict.fromkeys((m for m in known if m in SINGLE), _SEVERAL)
+    skipped = left_out(plan, opened, settings)
     write_plan(folder, opened, plan, settings, known, skipped)
     for line in (*plan.notes, *(f"{m} is left out: {skipped[m]}" for m in chosen if m in skipped)):
         tell(line)
@@ -76,9 +76,6 @@ def train_task(  # noqa: PLR0913  what a run is made of
             if method not in skipped:
                 _train(job, method, seed, epochs)
     return load_run(folder)
-
-
-_SEVERAL = "it reads networks of one architecture only, and the zoo has several"
 
 
 def _train(job: Job, method: str, seed: int, epochs: str | None) -> None:

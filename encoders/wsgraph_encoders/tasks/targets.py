@@ -88,8 +88,8 @@ def load_pictures(source: str) -> Tensor:
         MissingDependencyError: the package that has the images is not installed.
     """
     if source in _SHIPPED:
-        images = load_images("mnist" if source == "mnist" else "digits")
-        return torch.cat([images.train, images.test])
+        shipped = load_images("mnist" if source == "mnist" else "digits")
+        return torch.cat([shipped.train, shipped.test])
     try:
         found = np.load(Path(source), allow_pickle=False)
     except (OSError, ValueError) as error:
@@ -99,7 +99,7 @@ def load_pictures(source: str) -> Tensor:
         ) from error
     if found.ndim not in (3, 4) or found.dtype.kind not in "uif" or not found.size:
         raise EncoderError(
-            f"{source} holds {found.dtype} {list(found.shape)}, expected images [n, h, w, channels]"
+            f"{source} holds {found.dtype!s} {list(found.shape)}, expected images [n, h, w, channels]"
         )
     scale = 255 if found.dtype.kind in "ui" else 1
     images = torch.from_numpy(found.astype(np.float32)) / scale

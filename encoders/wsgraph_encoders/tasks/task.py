@@ -84,6 +84,7 @@ class Task:
 
         Raises:
             TypeError: the data has other fields.
+        KeyError: it lacks some.
         """
-        tuples = {key: tuple(data[key]) for key in ("classes", "image_shape") if key in data}
+        tuples: dict[str, Any] = {key: tuple(data[key]) for key in ("classes", "image_shape")}
         return cls(**(data | tuples))

@@ -47,6 +47,10 @@ def train_command(  # noqa: PLR0913  a command's options are its arguments
         int | None, typer.Option(min=1, metavar="N", help="Epochs without a better validation score.")
     ] = None,
     hidden: Annotated[int | None, typer.Option(min=1, metavar="N", help="Width of encoders.")] = None,
+    max_nodes: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Leave the transformer out where networks have more nodes."),
+    ] = None,
     accelerator: Annotated[str, typer.Option(help="Lightning's: auto, cpu, gpu...")] = "auto",
     devices: Annotated[int, typer.Option(min=1, metavar="N", help="Processes or GPUs.")] = 1,
     strategy: Annotated[str, typer.Option(help="Lightning's: auto, ddp, fsdp...")] = "auto",
@@ -69,6 +73,7 @@ def train_command(  # noqa: PLR0913  a command's options are its arguments
         "learning_rate": learning_rate,
         "patience": patience,
         "hidden": hidden,
+        "max_nodes": max_nodes,
     }
     run = train_task(
         output,
