@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import torch
+from torch.utils.data import Dataset
 
 from wsgraph.events.stream import EventStream
 from wsgraph_encoders.batch import Batch, collate
@@ -53,7 +54,7 @@ def batch_on(batch: Batch, device: torch.device) -> Batch:
     return collate(streams[position] for position in range(batch.size))
 
 
-class Examples:
+class Examples(Dataset[Piece]):
     """Pieces by the ids of their models; a data set for torch's ``DataLoader``.
 
     Args:

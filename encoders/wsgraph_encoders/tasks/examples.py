@@ -111,7 +111,7 @@ def _typed(values: pl.Series, kind: Kind, label: str) -> pl.Series:
 def _checked(values: pl.Series, kind: Kind, label: str) -> pl.Series:
     if kind == "accuracy" and len(values) and not bool(values.is_between(0, 1).all()):
         raise EncoderError(
-            f"an accuracy lies in [0, 1], but the label {label!r} goes from {values.min()} to {values.max()}",
+            f"an accuracy lies in [0, 1], but {label!r} goes from {values.min()!r} to {values.max()!r}",
             remedy=f"wsgraph train regress --label {label}, for any numbers",
         )
     return values

@@ -91,8 +91,7 @@ def fit_model(job: Job, method: str, seed: int) -> None:
     with quiet_lightning():
         trainer = _train(job, method, seed, model, folder)
     if trainer.is_global_zero:
-        best = torch.load(folder / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True)
-        model.cpu().load_state_dict(best["state_dict"])
+        model.cpu().load_state_dict(_best(folder))
         with writing(folder / "model.safetensors") as temporary:
             save_file({name: t.contiguous() for name, t in model.state_dict().items()}, temporary)
         if job.task.kind == "reconstruct":
@@ -101,6 +100,17 @@ def fit_model(job: Job, method: str, seed: int) -> None:
         predicted = _predict(job, model.eval(), objective, rooms)
         table = prediction_table(job.examples.table, predicted, job.task, method, seed)
         write_parquet(folder / PREDICTIONS, table)  # last: from here on this pair is finished
+
+
+def _best(folder: Path) -> dict[str, torch.Tensor]:
+    """The model's state after its best epoch."""
+    stored = torch.load(folder / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True)
+    prefix = "model."
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in stored["state_dict"].items()
+        if name.startswith(prefix)
+    }
 
 
 def _fresh(job: Job, method: str, seed: int, objective: Objective) -> nn.Module:

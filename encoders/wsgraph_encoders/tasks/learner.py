@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule
@@ -51,12 +51,12 @@ class ZooData(LightningDataModule):
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         models = self.examples.by_architecture("train")
         sampler = PieceSampler(models, self.rooms, self.seed, rank, world)
-        return DataLoader(self.examples, batch_size=None, sampler=sampler)  # type: ignore[arg-type]  lists of ids
+        return DataLoader(self.examples, batch_size=None, sampler=sampler)
 
     def val_dataloader(self) -> DataLoader[Piece]:
         """All validation models, in every process: rank correlations of parts could not be put together."""
         pieces = self.examples.ids("val", self.rooms)
-        return DataLoader(self.examples, batch_size=None, sampler=pieces)  # type: ignore[arg-type]  likewise
+        return DataLoader(self.examples, batch_size=None, sampler=pieces)
 
     def transfer_batch_to_device(self, batch: Piece, device: torch.device, dataloader_idx: int) -> Piece:  # noqa: ARG002  Lightning's signature
         """Weights go where the model is."""
@@ -126,14 +126,6 @@ class Learner(LightningModule):
         shape = warm_up_then_cosine(int(self.trainer.estimated_stepping_batches))
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, shape)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """The model's parameters and buffers; metrics start anew every epoch."""
-        return self.model.state_dict(*args, **kwargs)
-
-    def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
-        """The other way round."""
-        return self.model.load_state_dict(state_dict, strict=strict, assign=assign)
 
 
 def _metrics(task: Task) -> MetricCollection:

@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wsgraph_encoders.inr2jls import INR2JLS
+from wsgraph_encoders.tasks.predictor import Predictor
+
 if TYPE_CHECKING:
     from wsgraph_encoders.tasks.data import Piece
     from wsgraph_encoders.tasks.task import Task
@@ -45,7 +48,9 @@ class LabelObjective:
         """The first predictions are near the labels' mean."""
         if self.task.kind == "accuracy":
             mean = min(max(self.task.mean, _LIMIT), 1 - _LIMIT)
-            last = model.head[-1]  # type: ignore[index]  a Predictor's head is a Sequential
+            assert isinstance(model, Predictor)
+            last = model.head[-1]
+            assert isinstance(last, nn.Linear)
             nn.init.constant_(last.bias, math.log(mean / (1 - mean)))
 
     def loss(self, model: nn.Module, piece: Piece) -> Tensor:
@@ -79,8 +84,8 @@ class ImageObjective:
 
     def loss(self, model: nn.Module, piece: Piece) -> Tensor:
         """Mean squared error over all views (Eq. 8)."""
-        error: Tensor = model.loss(piece.batch, piece.targets)  # type: ignore[operator]  an INR2JLS
-        return error
+        assert isinstance(model, INR2JLS)
+        return model.loss(piece.batch, piece.targets)
 
     def values(self, model: nn.Module, piece: Piece) -> Tensor:
         """PSNR of the image itself, the first view, dB: ``[n]``."""

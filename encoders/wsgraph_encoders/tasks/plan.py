@@ -73,14 +73,12 @@ def _task(kind: Kind, label: str, table: pl.DataFrame, images: str) -> Task:
     if kind == "classify":
         return Task(kind, label, classes=tuple(table["label"].unique().sort().to_list()))
     if kind == "reconstruct":
-        shape = tuple(load_pictures(images).shape[1:])
-        if shape[1] % 4 or shape[2] % 4:
-            raise EncoderError(
-                f"images of {shape[1]} by {shape[2]} pixels cannot be decoded: no multiples of 4"
-            )
-        return Task(kind, label, images=images, image_shape=shape)
-    deviation = float(labels.std(ddof=0) or 0.0)  # type: ignore[arg-type]  a number's deviation is a number
-    return Task(kind, label, mean=float(labels.mean() or 0.0), deviation=max(deviation, 1e-12))  # type: ignore[arg-type]  likewise
+        _, channels, height, width = load_pictures(images).shape
+        if height % 4 or width % 4:
+            raise EncoderError(f"images of {height} by {width} pixels cannot be decoded: no multiples of 4")
+        return Task(kind, label, images=images, image_shape=(channels, height, width))
+    values = labels.to_numpy()
+    return Task(kind, label, mean=float(values.mean()), deviation=max(float(values.std()), 1e-12))
 
 
 def write_plan(

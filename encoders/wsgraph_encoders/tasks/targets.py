@@ -66,7 +66,7 @@ def targets_of(examples: pl.DataFrame, task: Task) -> dict[str, Tensor]:
         rows = examples["label"].cast(pl.Int64, strict=False)
         if rows.null_count() or not bool(rows.is_between(0, len(pictures) - 1).all()):
             raise EncoderError(
-                f"the label {task.label!r} goes from {rows.min()} to {rows.max()}, but there are "
+                f"the label {task.label!r} goes from {rows.min()!r} to {rows.max()!r}, but there are "
                 f"{len(pictures):,} images in {task.images}",
                 remedy="name the file of images with --images, or the column of their numbers with --label",
             )
