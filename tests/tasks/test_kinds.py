@@ -133,9 +133,17 @@ def test_splits_that_a_zoo_does_not_have(tmp_path):
 
 
 def test_a_split_without_models_is_an_error(tmp_path):
-    zoo = write(tmp_path / "zoo", [("train", {"acc": 0.1}, 1.0)] * 9)
-    with pytest.raises(EncoderError, match="'test'"):
+    zoo = write(tmp_path / "zoo", [("train", {"acc": 0.1}, 1.0)] * 19)
+    with pytest.raises(EncoderError, match=r"'test' .* has 0 models"):
         draw_examples(zoo, "accuracy", "acc", 0)
+    rows = [
+        (split, {"acc": 0.1, "label": i % 2}, 1.0)
+        for i, split in enumerate(("train", "train", "val", "test"))
+    ]
+    zoo = write(tmp_path / "small", rows)
+    with pytest.raises(EncoderError, match=r"'val' .* has 1 models"):
+        draw_examples(zoo, "accuracy", "acc", 0)
+    assert len(draw_examples(zoo, "classify", "label", 0)[0]) == 4
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ class Trees:
         raise AssertionError("fit() chose a number of trees that there are")
 
     def _clipped(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        predicted = np.asarray(values, dtype=np.float64)
+        predicted = np.atleast_1d(np.asarray(values, dtype=np.float64))  # scikit-learn squeezes one class
         return predicted.clip(0, 1) if self.task.kind == "accuracy" else predicted
 
 
