@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wsgraph_encoders.fourier import ScalarMap, fourier_features
 from wsgraph_encoders.messages import Message, message_function, spectral
-from wsgraph_encoders.messages.basis import ChebyshevBasis, FourierBasis
+from wsgraph_encoders.messages.basis import FourierBasis, SkeletonBasis
 from wsgraph_encoders.messages.interval import choose_basis
 from wsgraph_encoders.messages.wiring import DenseWiring, PairWiring, Wiring
 
@@ -183,11 +183,11 @@ def test_the_basis_fits_the_weights() -> None:
     torch.manual_seed(0)
     b = 3 * torch.randn(128)
     narrow, wide = (choose_basis(torch.linspace(-h, h, 1000), b) for h in (1 / 16, 1 / 4))
-    assert isinstance(narrow, ChebyshevBasis)
-    assert isinstance(wide, ChebyshevBasis)
+    assert isinstance(narrow, SkeletonBasis)
+    assert isinstance(wide, SkeletonBasis)
     assert narrow.terms < wide.terms < 128
     few = choose_basis(torch.cat([0.01 * torch.randn(9999), torch.tensor([1e3])]), b)
-    assert isinstance(few, ChebyshevBasis)
+    assert isinstance(few, SkeletonBasis)
     assert few.split
     assert few.terms < 30
     assert isinstance(choose_basis(1e3 * torch.randn(1000), b), FourierBasis)
