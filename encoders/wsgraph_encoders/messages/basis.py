@@ -1,4 +1,4 @@
-"""Bases in which a scalar function is expanded: some sines and cosines, or the Fourier features themselves.
+"""Bases in which a scalar function is expanded: harmonics of one frequency, or the Fourier features themselves.
 
 In any of them g(w) = coefficients_0 + Σ_k features(w)_k · coefficients_k, and coefficients are linear in the
 map's parameters.
@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from wsgraph_encoders.fourier import fourier_phase
-from wsgraph_encoders.messages.skeleton import frequencies_of, skeleton
+from wsgraph_encoders.messages.harmonics import frequencies_of, harmonics, harmonics_of
 
 if TYPE_CHECKING:
     from wsgraph_encoders.fourier import ScalarMap
 
-__all__ = ["Basis", "ConstantBasis", "FourierBasis", "SkeletonBasis", "skeleton_basis"]
+__all__ = ["Basis", "ConstantBasis", "FourierBasis", "HarmonicBasis", "harmonic_basis"]
 
 
 class Basis(Protocol):
@@ -105,46 +105,40 @@ class ConstantBasis:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SkeletonBasis:
-    """Sines and cosines of a few of the frequencies, around an interval's middle; see :func:`skeleton`.
+class HarmonicBasis:
+    """Harmonics of one frequency, around an interval's middle; see :func:`harmonics`.
 
     Attributes:
         centre: the interval's middle.
         half: half its length.
-        omega: angular frequencies of the sines, then those of the cosines, ``[K, 1]``.
-        sines: how many are sines.
-        matrix: from one and the Fourier features to one and these, ``[1 + K, 1 + 2F]``.
+        step: the lowest of the angular frequencies.
+        count: number of harmonics J, each a sine and a cosine.
+        matrix: from one and the Fourier features to one and these, ``[1 + 2J, 1 + 2F]``.
         split: True where some weights lie outside; their features are zero.
     """
 
     centre: float
     half: float
-    omega: Tensor
-    sines: int
+    step: float
+    count: int
     matrix: Tensor
     split: bool
 
     @property
     def terms(self) -> int:
-        """K."""
-        return len(self.omega)
+        """2J."""
+        return 2 * self.count
 
     def features(self, w: Tensor) -> Tensor:
-        """``[rows, s]`` to ``[rows, K, s]``."""
+        """``[rows, s]`` to ``[rows, 2J, s]``."""
         x = w - self.centre if self.centre else w
-        inside = x.detach().abs() <= self.half if self.split else None
-        x = x if inside is None else torch.where(inside, x, 0)
-        phase = x.unsqueeze(1) * self.omega.to(w.device)
-        sine, cosine = phase[:, : self.sines], phase[:, self.sines :]
-        if phase.requires_grad:
-            phase = torch.cat([sine.sin(), cosine.cos()], 1)
-        else:
-            sine.sin_()
-            cosine.cos_()
-        return phase if inside is None else phase * inside.unsqueeze(1)
+        if not self.split:
+            return harmonics_of(x * self.step, self.count)
+        inside = x.detach().abs() <= self.half
+        return harmonics_of(torch.where(inside, x, 0) * self.step, self.count) * inside.unsqueeze(1)
 
     def coefficients(self, g: ScalarMap) -> Tensor:
-        """``[1 + K, c]``."""
+        """``[1 + 2J, c]``."""
         matrix = self.matrix.to(g.weight.device)
         return torch.addmm(matrix[:, :1] * g.bias, matrix[:, 1:], g.weight.t())
 
@@ -154,27 +148,25 @@ class SkeletonBasis:
 
 
 @lru_cache(maxsize=1024)
-def skeleton_basis(
+def harmonic_basis(
     key: bytes, dtype: torch.dtype, interval: tuple[float, float], tolerance: float, *, split: bool
-) -> SkeletonBasis:
-    """The basis of an interval.
+) -> HarmonicBasis | None:
+    """The basis of an interval; None where the Fourier features themselves are no more.
 
     Args:
         key: the frequencies; see :func:`frequency_key`.
         dtype: what to compute in.
         interval: middle and half-width.
-        tolerance: see :func:`skeleton`.
+        tolerance: see :func:`harmonics`.
         split: whether weights may lie outside.
     """
     centre, half = interval
-    found = skeleton(key, half, tolerance)
+    found = harmonics(key, half, tolerance)
+    if found is None:
+        return None
     omega = 2 * math.pi * frequencies_of(key)
-    count = omega.numel()
     # sin ω(x + c) = cos ωc · sin ωx + sin ωc · cos ωx, and likewise the cosine.
-    sin, cos = torch.diag(torch.sin(omega * centre)), torch.diag(torch.cos(omega * centre))
-    moved = torch.cat([torch.cat([cos, -sin], 1), torch.cat([sin, cos], 1)])
-    shifted = torch.block_diag(torch.ones(1, 1, dtype=torch.float64), moved)
-    chosen = torch.cat([omega, omega])[list(found.chosen)].unsqueeze(1)
-    sines = sum(column < count for column in found.chosen)
-    matrix = found.matrix @ shifted
-    return SkeletonBasis(centre, half, chosen.to(dtype), sines, matrix.to(dtype), split)
+    sin, cos = torch.sin(omega * centre), torch.cos(omega * centre)
+    one, sines, cosines = found.matrix.split([1, len(omega), len(omega)], 1)
+    matrix = torch.cat([one, sines * cos + cosines * sin, cosines * cos - sines * sin], 1)
+    return HarmonicBasis(centre, half, found.step, found.count, matrix.to(dtype), split)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from wsgraph_encoders.messages.basis import ConstantBasis, FourierBasis, skeleton_basis
-from wsgraph_encoders.messages.skeleton import frequencies_of, frequency_key
+from wsgraph_encoders.messages.basis import ConstantBasis, FourierBasis, harmonic_basis
+from wsgraph_encoders.messages.harmonics import fastest, frequency_key
 
 if TYPE_CHECKING:
-    from wsgraph_encoders.messages.basis import Basis, SkeletonBasis
+    from wsgraph_encoders.messages.basis import Basis, HarmonicBasis
 
 __all__ = ["choose_basis"]
 
-_TOLERANCE = {torch.float32: 4e-7, torch.float64: 1e-13}
+_TOLERANCE = {torch.float32: 4e-7, torch.float64: 1e-12}
 _MAX_TURNS = {torch.float32: 32.0, torch.float64: 1e9}
 _MAX_TURNS_OF_FEW = {torch.float32: 8.0, torch.float64: 1e9}
 """Beyond so many turns the phase 2πbw itself is rounded to more than the tolerance: then the naive formula
@@ -30,6 +29,8 @@ _DIRECT_COST = 3
 """Cost of one Fourier feature of a single edge in terms of a block: gathered and scattered edge by edge."""
 _SAMPLE = 1 << 16
 _GRID = 16
+_FEW = 64
+"""So few weights take the naive formula: there is nothing to save, and the same rounding as the reference's."""
 _LADDER = 24
 
 
@@ -46,32 +47,28 @@ def choose_basis(weights: Tensor, frequencies: Tensor, *, split: bool = True) ->
     low, high = (float(extreme) for extreme in torch.aminmax(weights))
     if low == high and fixed:
         return ConstantBasis(low)
-    key, dtype = frequency_key(frequencies), frequencies.dtype
     direct = FourierBasis(frequencies)
-    turns = (_MAX_TURNS if split else _MAX_TURNS_OF_FEW)[dtype] / _fastest(key)
+    if weights.numel() <= _FEW:
+        return direct
+    key, dtype = frequency_key(frequencies), frequencies.dtype
+    turns = (_MAX_TURNS if split else _MAX_TURNS_OF_FEW)[dtype] / (fastest(key) / (2 * math.pi))
     candidates: list[tuple[float, Basis]] = [(direct.terms * 1.5, direct)]
     if max(abs(low), abs(high)) <= turns:
         whole = _interval((low + high) / 2, (high - low) / 2, key, dtype, split=False)
-        if whole.terms <= _CHEAP:
+        if whole is not None and whole.terms <= _CHEAP:
             return whole
-        candidates.append((whole.terms, whole))
+        candidates += [(whole.terms, whole)] if whole is not None else []
     if split:
         candidates += _splits(weights, high - low, key, turns, frequencies)
     return min(candidates, key=lambda candidate: candidate[0])[1]
 
 
-@lru_cache(maxsize=64)
-def _fastest(key: bytes) -> float:
-    """The greatest frequency, in turns; a small one where all are zero."""
-    return max(float(frequencies_of(key).abs().max()), 1e-6)
-
-
-def _interval(centre: float, half: float, key: bytes, dtype: torch.dtype, *, split: bool) -> SkeletonBasis:
+def _interval(centre: float, half: float, key: bytes, dtype: torch.dtype, *, split: bool) -> HarmonicBasis | None:
     """An interval that holds ``centre`` ± ``half``, on a grid: blocks with similar weights share theirs.
 
     What is worked out for an interval is kept, so that the next block, or the next network, need not.
     """
-    half = max(half, _MIN_PHASE / (2 * math.pi * _fastest(key)))
+    half = max(half, _MIN_PHASE / fastest(key))
     if abs(centre) < half / 32:
         centre, half = 0.0, half + abs(centre)
     else:
@@ -80,7 +77,7 @@ def _interval(centre: float, half: float, key: bytes, dtype: torch.dtype, *, spl
         centre = round(centre / grid) * grid
     # Powers of two stay what they are: initial weights often have one.
     half = 2.0 ** (math.ceil(math.log2(half) * _GRID - 1e-9) / _GRID)
-    return skeleton_basis(key, dtype, (centre, half), _TOLERANCE[dtype], split=split)
+    return harmonic_basis(key, dtype, (centre, half), _TOLERANCE[dtype], split=split)
 
 
 def _splits(
@@ -101,6 +98,8 @@ def _splits(
         half /= 2
         if abs(centre) + half <= turns:
             basis = _interval(centre, half, key, frequencies.dtype, split=True)
+            if basis is None:
+                continue
             outside = float((distance > basis.half).double().mean())
             found.append((basis.terms + outside * _DIRECT_COST * 2 * frequencies.numel(), basis))
             if basis.half > half * 1.1 or outside > 0.5:
