@@ -1,4 +1,4 @@
-"""Bases in which a scalar function is expanded: harmonics of one frequency, or the Fourier features themselves.
+"""Bases in which a scalar function is expanded: harmonics of one frequency, or all Fourier features.
 
 In any of them g(w) = coefficients_0 + Σ_k features(w)_k · coefficients_k, and coefficients are linear in the
 map's parameters.
@@ -167,6 +167,6 @@ def harmonic_basis(
     omega = 2 * math.pi * frequencies_of(key)
     # sin ω(x + c) = cos ωc · sin ωx + sin ωc · cos ωx, and likewise the cosine.
     sin, cos = torch.sin(omega * centre), torch.cos(omega * centre)
-    one, sines, cosines = found.matrix.split([1, len(omega), len(omega)], 1)
+    one, sines, cosines = torch.split(found.matrix, [1, len(omega), len(omega)], 1)
     matrix = torch.cat([one, sines * cos + cosines * sin, cosines * cos - sines * sin], 1)
     return HarmonicBasis(centre, half, found.step, found.count, matrix.to(dtype), split)

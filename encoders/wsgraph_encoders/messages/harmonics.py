@@ -2,9 +2,9 @@
 
 Functions of x in [-h, h] whose frequencies are at most ω have about 2ωh/π degrees of freedom, and a few more
 to rounding error (Slepian and Pollak, 1961): fewer than the Fourier features are, and fewer than the
-polynomials that it takes. One, and the sines and cosines of x·ω/J, 2x·ω/J ... ω·x or a little more, come within a few
-functions of that. They are a Fourier series over a period longer than the interval (a Fourier extension, as
-Huybrechs, 2010, calls it), cheap to make for many x and with coefficients of the order of one.
+polynomials that it takes. One, and the sines and cosines of x·ω/J, 2x·ω/J ... ω·x or a little more, come
+within a few functions of that. They are a Fourier series over a period longer than the interval (a Fourier
+extension, as Huybrechs, 2010, calls it), cheap to make for many x, with coefficients of the order of one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _REACHES = 1.0, 1.1, 1.25
 """The highest harmonic, in terms of the fastest frequency: which one does best depends on the frequencies."""
 _LARGEST = 8.0
 """Most that the coefficients of a feature may sum to: rounding errors of the harmonics grow by so much."""
-_FEW = 1 << 14
+_FEW = 1 << 13
+"""Angles up to which few calls matter more than few sines."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +108,7 @@ def harmonics_of(angle: Tensor, count: int) -> Tensor:
 
 
 def _by_rotation(angle: Tensor, count: int) -> Tensor:
-    """The first p multiples, turned by the p-th, are the next p: four operations each in place of two sines."""
+    """The first p multiples, turned by the p-th, are the next p: four operations in place of two sines."""
     rows, s = angle.shape
     out = angle.new_empty(rows, 2 * count, s)
     sine, cosine = out[:, :count], out[:, count:]

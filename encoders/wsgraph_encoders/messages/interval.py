@@ -29,8 +29,8 @@ _DIRECT_COST = 3
 """Cost of one Fourier feature of a single edge in terms of a block: gathered and scattered edge by edge."""
 _SAMPLE = 1 << 16
 _GRID = 16
-_FEW = 64
-"""So few weights take the naive formula: there is nothing to save, and the same rounding as the reference's."""
+_FEW = 16
+"""So few weights take the naive formula: nothing to save, and they are rounded as the reference rounds."""
 _LADDER = 24
 
 
@@ -63,7 +63,9 @@ def choose_basis(weights: Tensor, frequencies: Tensor, *, split: bool = True) ->
     return min(candidates, key=lambda candidate: candidate[0])[1]
 
 
-def _interval(centre: float, half: float, key: bytes, dtype: torch.dtype, *, split: bool) -> HarmonicBasis | None:
+def _interval(
+    centre: float, half: float, key: bytes, dtype: torch.dtype, *, split: bool
+) -> HarmonicBasis | None:
     """An interval that holds ``centre`` ± ``half``, on a grid: blocks with similar weights share theirs.
 
     What is worked out for an interval is kept, so that the next block, or the next network, need not.

@@ -1,7 +1,7 @@
 """What is computed inside one tile, in plain torch; see :mod:`wsgraph_encoders.messages.tiles`.
 
-Dimensions: n batch, r destinations, s sources, m parallel edges, K terms of the basis beside one, e edge width,
-c message width, p pairs of a list.
+Dimensions: n batch, r destinations, s sources, m parallel edges, K terms of the basis beside one, e edge
+width, c message width, p pairs of a list.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ class DenseMulti:
     def __call__(
         self, w: Tensor, heads: Tensor, offset: Tensor, coefficients: Tensor, first: Tensor
     ) -> Tensor:
-        """``[n, r, s, m]``, ``[n, s, m, e]``, ``[n, s, c]``, ``[1 + K, e]``, ``[m, e, c]`` to ``[n, r, c]``."""
+        """``[n, r, s, m]``, ``[n, s, m, e]``, ``[n, s, c]``, ``[1 + K, e]``, ``[m, e, c]`` to ``[n, r, c]``.
+
+        The function one counts in what hidden units start from.
+        """
         (n, r, s, m), terms, c = w.shape, self.basis.terms, first.shape[-1]
         ordered = w.to(heads.dtype).transpose(1, 2)  # [n, s, r, m]
         features = self.basis.features(ordered.reshape(n * s * r, m))
@@ -103,7 +106,12 @@ class PairMulti:
         return torch.addmm(offset, messages.flatten(1), first.flatten(0, 1)).relu()
 
 
-def expand(basis: Basis, w: Tensor, coefficients: Tensor) -> Tensor:
-    """The function itself, where the basis holds everywhere: ``[...]`` and ``[1 + K, c]`` to ``[elements, c]``."""
-    features = basis.features(w.reshape(1, -1))[0].t()
-    return torch.addmm(coefficients[0], features, coefficients[1:])
+def expand(basis: Basis, w: Tensor, coefficients: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The function itself, where the basis holds everywhere, plus a bias.
+
+    ``[...]``, ``[1 + K, c]`` and ``[c]`` to ``[elements, c]``.
+    """
+    start = coefficients[0] if bias is None else coefficients[0] + bias
+    if not basis.terms:
+        return start.expand(w.numel(), -1)
+    return torch.addmm(start, basis.features(w.reshape(1, -1))[0].t(), coefficients[1:])

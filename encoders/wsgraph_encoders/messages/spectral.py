@@ -86,8 +86,7 @@ class SpectralMessage:
         coefficients, rows, (out, c) = basis.coefficients(inner), values.numel(), weight.shape
         values, terms = values.to(weight.dtype), len(coefficients)
         if terms * out * (c + rows) < rows * c * (terms + out):
-            folded = coefficients @ weight.t()
-            mapped = expand(basis, values, folded) + bias
+            mapped = expand(basis, values, coefficients @ weight.t(), bias)
         else:
             mapped = torch.addmm(bias, expand(basis, values, coefficients), weight.t())
         return mapped.reshape(*values.shape, -1)
@@ -125,6 +124,8 @@ def _pair_single(
     batch, n_src, c = sources.shape
     if basis is None:
         return sources.new_zeros(batch, wiring.total_dst, c)
+    if wiring.aligned:  # as many edges as nodes
+        return expand(basis, weights.to(sources.dtype), basis.coefficients(edge)).view_as(sources) * sources
     src, dst = _rows(wiring, batch, n_src, sources.device)
     length = _fit(len(src), max(basis.terms, c))
     tiles = PairTiles(src, dst, batch * wiring.total_dst, length, ("p", "s", ""), c)
