@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from wsgraph_encoders.experiments.activation_models import DynamicFit, StaticFit
+from wsgraph_encoders.experiments.devices import choose_device
 from wsgraph_encoders.experiments.figures import new_figure, write_figure
 from wsgraph_encoders.experiments.random_mlps import FitData, random_mlps
 from wsgraph_encoders.experiments.results import Results, told
@@ -18,6 +19,8 @@ from wsgraph_encoders.experiments.results import Results, told
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from wsgraph_encoders.experiments.devices import DeviceName
 
 __all__ = ["ForwardFitSettings", "forward_fit", "summarise"]
 
@@ -54,7 +57,12 @@ class ForwardFitSettings:
 
 
 def forward_fit(
-    folder: Path, settings: ForwardFitSettings, seeds: int, progress: Callable[[str], object]
+    folder: Path,
+    settings: ForwardFitSettings,
+    seeds: int,
+    progress: Callable[[str], object],
+    *,
+    device: DeviceName = "auto",
 ) -> dict[str, Any]:
     """Run what is not done yet; write ``forward_fit.json`` and ``forward_fit.png``.
 
@@ -63,19 +71,22 @@ def forward_fit(
         settings: sizes.
         seeds: repetitions, each with networks and initial parameters of its own.
         progress: called with a line for people.
+        device: where to compute; a GPU, if there is one.
 
     Returns:
         The settings, all runs, and a summary.
 
     Raises:
-        EncoderError: the folder cannot be used, or holds results of other settings.
+        EncoderError: the folder cannot be used, or holds results of other settings, or there is no GPU
+            where one is asked for.
     """
+    place = choose_device(device)
     results = Results(folder / "forward_fit.json", asdict(settings))
     for seed in range(seeds):
         for name in _MODELS:
             run = f"{name}-{seed}"
             if run not in results.runs:
-                mse = _run(name, settings, seed, partial(told, progress, run))
+                mse = _run(name, settings, seed, place, partial(told, progress, run))
                 results.add(run, {"model": name, "seed": seed, "mse": mse})
                 progress(f"{run}: test MSE a layer " + ", ".join(f"{value:.5f}" for value in mse))
     runs = {f"{name}-{seed}": results.runs[f"{name}-{seed}"] for name in _MODELS for seed in range(seeds)}
@@ -96,19 +107,23 @@ def summarise(runs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run(
-    name: str, settings: ForwardFitSettings, seed: int, progress: Callable[[str], object]
+    name: str,
+    settings: ForwardFitSettings,
+    seed: int,
+    device: torch.device,
+    progress: Callable[[str], object],
 ) -> list[float]:
     """Train one model and test it: MSE a layer. Both models of a seed see the same networks."""
     generator = torch.Generator().manual_seed(seed)
-    train = random_mlps(settings.train, settings.sizes, settings.inputs, generator)
-    test = random_mlps(settings.test, settings.sizes, settings.inputs, generator)
+    train = random_mlps(settings.train, settings.sizes, settings.inputs, generator).to(device)
+    test = random_mlps(settings.test, settings.sizes, settings.inputs, generator).to(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = _model(name, settings)
+        model = _model(name, settings).to(device)
     _train(model, train, settings, generator, progress)
     with torch.no_grad():
         errors = torch.stack(
-            [_errors(model, test[start : start + 500]) for start in range(0, len(test), 500)]
+            [_errors(model, test[start : start + 500]).cpu() for start in range(0, len(test), 500)]
         )
         sizes = torch.tensor([len(test[start : start + 500]) for start in range(0, len(test), 500)])
         mse: list[float] = ((errors * sizes.unsqueeze(1)).sum(0) / sizes.sum()).tolist()
@@ -141,7 +156,7 @@ def _train(
             torch.autograd.backward(errors.sum())
             optimiser.step()
             schedule.step()
-            total += errors.detach()
+            total += errors.detach().cpu()
         if (epoch + 1) % max(settings.epochs // 6, 1) == 0:
             mean = ", ".join(f"{value:.5f}" for value in (total / len(batches)).tolist())
             progress(f"epoch {epoch + 1} of {settings.epochs}, training MSE a layer {mean}")

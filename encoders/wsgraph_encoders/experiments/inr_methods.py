@@ -45,7 +45,7 @@ class InrTask:
 
     Attributes:
         streams: the networks.
-        images: ``[n, channels, h, w]``.
+        images: ``[n, channels, h, w]``, where everything is computed: networks and labels are there too.
         labels: ``[n]``.
         parts: numbers of the networks to train on, to validate on, to test on.
         config: sizes of INR2JLS; its encoder's sizes are those of the encoder alone and the static baseline.
@@ -105,7 +105,7 @@ def classify_inrs(task: InrTask, method: str, seed: int, progress: Callable[[str
         generator = torch.Generator().manual_seed(seed)
         if method in _RECONSTRUCTED:
             config = task.config.variant(_RECONSTRUCTED[method])
-            model = INR2JLS(task.streams[0], config)
+            model = INR2JLS(task.streams[0], config).to(task.images.device)
             reconstruction = _reconstruct(model, task, generator, progress)
             return _over_frozen(model, task, reconstruction, generator, progress)
         return _end_to_end(_encoder(task, method), task, generator, progress)
@@ -149,6 +149,7 @@ def _over_frozen(
         head: nn.Module = MemoryClassifier(model.memory_width, _CLASSES, task.hidden)
     else:
         head = FeatureMapClassifier(features[0].shape[1], model.config.grid, _CLASSES, task.hidden)
+    head.to(task.images.device)
     labels = [task.labels[rows] for rows in task.parts]
 
     def loss(numbers: Tensor) -> Tensor:
@@ -187,7 +188,7 @@ def _end_to_end(
     made: tuple[nn.Module, int], task: InrTask, generator: torch.Generator, progress: Callable[[str], object]
 ) -> Outcome:
     encoder, width = made
-    model = nn.ModuleList([encoder, MemoryClassifier(width, _CLASSES, task.hidden)])
+    model = nn.ModuleList([encoder, MemoryClassifier(width, _CLASSES, task.hidden)]).to(task.images.device)
     rows = task.parts[0]
 
     def logits(chosen: Tensor) -> Tensor:
