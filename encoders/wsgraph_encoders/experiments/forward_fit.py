@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -39,7 +40,10 @@ class ForwardFitSettings:
         hidden: width of the encoders' features.
         epochs: passes over the training networks.
         batch: examples a step.
-        learning_rate: of Adam; it falls to zero along a cosine.
+        learning_rate: of Adam, for both models; it rises over the warm-up and falls to zero along a cosine.
+        warmup: share of the steps over which the learning rate rises.
+        clip: largest norm of a step's gradient. Errors of early steps are large where activations are: left
+            as they are, some runs of either model end in a poor optimum.
         shared: one φ_m and φ_u for all steps of either model ("the same" of section 7), or one a step.
         read_steps: read layer l of the static model after round l, not at the end.
     """
@@ -48,10 +52,12 @@ class ForwardFitSettings:
     test: int = 500
     sizes: tuple[int, ...] = (4, 6, 6, 6)
     inputs: int = 4
-    hidden: int = 16
-    epochs: int = 30
+    hidden: int = 32
+    epochs: int = 40
     batch: int = 64
     learning_rate: float = 5e-3
+    warmup: float = 0.1
+    clip: float = 0.5
     shared: bool = True
     read_steps: bool = False
 
@@ -146,7 +152,7 @@ def _train(
 ) -> None:
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     steps = settings.epochs * -(-len(data) // settings.batch)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, partial(_rate, steps, settings.warmup))
     for epoch in range(settings.epochs):
         total = torch.zeros(len(data.weights))
         batches = torch.split(torch.randperm(len(data), generator=generator), settings.batch)
@@ -154,12 +160,18 @@ def _train(
             optimiser.zero_grad()
             errors = _errors(model, data[rows])
             torch.autograd.backward(errors.sum())
+            nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
             optimiser.step()
             schedule.step()
             total += errors.detach().cpu()
         if (epoch + 1) % max(settings.epochs // 6, 1) == 0:
             mean = ", ".join(f"{value:.5f}" for value in (total / len(batches)).tolist())
             progress(f"epoch {epoch + 1} of {settings.epochs}, training MSE a layer {mean}")
+
+
+def _rate(steps: int, warmup: float, step: int) -> float:
+    """The learning rate of a step, in parts of the greatest."""
+    return min((step + 1) / max(warmup * steps, 1), (1 + math.cos(math.pi * step / steps)) / 2)
 
 
 def _errors(model: nn.Module, data: FitData) -> torch.Tensor:

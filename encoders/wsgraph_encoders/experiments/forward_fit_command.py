@@ -18,8 +18,8 @@ def forward_fit_command(  # noqa: PLR0913  a command's options are its arguments
     train: Annotated[int, typer.Option(min=1, help="Random networks to train on.")] = 1000,
     test: Annotated[int, typer.Option(min=1, help="Random networks to test on.")] = 500,
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions.")] = 3,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training networks.")] = 30,
-    hidden: Annotated[int, typer.Option(min=1, help="Width of the encoders' features.")] = 16,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training networks.")] = 40,
+    hidden: Annotated[int, typer.Option(min=1, help="Width of the encoders' features.")] = 32,
     shared: Annotated[
         bool, typer.Option("--shared/--per-step", help="One message and update function, or one a step.")
     ] = True,
