@@ -72,22 +72,33 @@ def harmonics(key: bytes, half: float, tolerance: float) -> Harmonics | None:
             the same tolerance.
     """
     omega, top = 2 * math.pi * frequencies_of(key), fastest(key)
-    count = math.floor(top * half / math.pi) + 2  # with fewer the period would be shorter than the interval
-    if count >= len(omega):
+    # Of so few the period would be shorter than the interval; of so many they would be as many as features.
+    too_few, enough = math.floor(top * half / math.pi) + 1, len(omega)
+    if too_few + 1 >= enough:
         return None
     points = math.ceil(2 * top * half) + _POINTS
     x = half * torch.cos(math.pi * (torch.arange(points, dtype=torch.float64) + 0.5) / points)
     wanted = _with_slopes(x, omega, top)
-    while count < len(omega):
-        for reach in _REACHES:
-            step = reach * top / count
-            given = _with_slopes(x, step * torch.arange(1, count + 1, dtype=torch.float64), top)
-            matrix = torch.linalg.lstsq(given, wanted, rcond=tolerance / 10, driver="gelsd").solution
-            error = (given @ matrix - wanted).square().sum(1).max() / len(omega)
-            size = matrix.abs().sum(0).square().mean()
-            if error <= tolerance**2 and size <= _LARGEST**2:
-                return Harmonics(step, count, matrix)
-        count += max(1, count // 16)
+    found, stride = None, 4
+    while too_few + 1 < enough:
+        # Ever more until some are enough, then halfway between.
+        count = min(too_few + stride, (too_few + enough) // 2)
+        better = _fitted(count, x, wanted, top, tolerance)
+        found, enough = (found, enough) if better is None else (better, count)
+        too_few, stride = (count, 2 * stride) if better is None else (too_few, stride)
+    return found
+
+
+def _fitted(count: int, x: Tensor, wanted: Tensor, top: float, tolerance: float) -> Harmonics | None:
+    """The expansion in so many harmonics if it is good enough."""
+    for reach in _REACHES:
+        step = reach * top / count
+        given = _with_slopes(x, step * torch.arange(1, count + 1, dtype=torch.float64), top)
+        matrix = torch.linalg.lstsq(given, wanted, rcond=tolerance / 10, driver="gelsd").solution
+        error = (given @ matrix - wanted).square().sum(1).max() / (wanted.shape[1] // 2)
+        size = matrix.abs().sum(0).square().mean()
+        if error <= tolerance**2 and size <= _LARGEST**2:
+            return Harmonics(step, count, matrix)
     return None
 
 
