@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -16,6 +15,7 @@ from wsgraph_encoders.experiments.devices import choose_device
 from wsgraph_encoders.experiments.figures import new_figure, write_figure
 from wsgraph_encoders.experiments.random_mlps import FitData, random_mlps
 from wsgraph_encoders.experiments.results import Results, told
+from wsgraph_encoders.experiments.training import rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,7 +152,7 @@ def _train(
 ) -> None:
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     steps = settings.epochs * -(-len(data) // settings.batch)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, partial(_rate, steps, settings.warmup))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, partial(rate, steps, settings.warmup))
     for epoch in range(settings.epochs):
         total = torch.zeros(len(data.weights))
         batches = torch.split(torch.randperm(len(data), generator=generator), settings.batch)
@@ -167,11 +167,6 @@ def _train(
         if (epoch + 1) % max(settings.epochs // 6, 1) == 0:
             mean = ", ".join(f"{value:.5f}" for value in (total / len(batches)).tolist())
             progress(f"epoch {epoch + 1} of {settings.epochs}, training MSE a layer {mean}")
-
-
-def _rate(steps: int, warmup: float, step: int) -> float:
-    """The learning rate of a step, in parts of the greatest."""
-    return min((step + 1) / max(warmup * steps, 1), (1 + math.cos(math.pi * step / steps)) / 2)
 
 
 def _errors(model: nn.Module, data: FitData) -> torch.Tensor:

@@ -40,16 +40,20 @@ class InrClassifySettings:
         classifier_steps: of classifiers over a frozen encoder.
         batch: networks a step.
         learning_rate: of all training.
+        warmup: share of a training's steps over which the learning rate rises.
+        clip: largest norm of a step's gradient.
         siren_steps: of fitting each SIREN.
         canonical: take the sine's symmetries out of the SIRENs first, for all methods alike.
     """
 
     images: int = 5000
     size: Literal["small", "paper"] = "small"
-    steps: int = 400
-    classifier_steps: int = 300
-    batch: int = 64
-    learning_rate: float = 2e-3
+    steps: int = 800
+    classifier_steps: int = 400
+    batch: int = 32
+    learning_rate: float = 5e-3
+    warmup: float = 0.1
+    clip: float = 0.3
     siren_steps: int = 100
     canonical: bool = True
 
@@ -94,6 +98,8 @@ def inr_task(
         classifier_steps=settings.classifier_steps,
         batch=settings.batch,
         learning_rate=settings.learning_rate,
+        warmup=settings.warmup,
+        clip=settings.clip,
     )
     return task, float(inrs.psnr().mean())
 

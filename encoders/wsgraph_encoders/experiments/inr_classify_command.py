@@ -34,12 +34,12 @@ def inr_classify_command(  # noqa: PLR0913  a command's options are its argument
     size: Annotated[Literal["small", "paper"], typer.Option(help="Sizes of the models.")] = "small",
     steps: Annotated[
         int, typer.Option(min=1, help="Steps of reconstruction, and of training an encoder end to end.")
-    ] = 400,
+    ] = 800,
     classifier_steps: Annotated[
         int, typer.Option(min=1, help="Steps of classifiers over a frozen encoder.")
-    ] = 300,
-    batch: Annotated[int, typer.Option(min=1, help="Networks a step.")] = 64,
-    learning_rate: Annotated[float, typer.Option(min=0.0, help="Of all training.")] = 2e-3,
+    ] = 400,
+    batch: Annotated[int, typer.Option(min=1, help="Networks a step.")] = 32,
+    learning_rate: Annotated[float, typer.Option(min=0.0, help="Of all training.")] = 5e-3,
     canonical: Annotated[
         bool, typer.Option(help="Take the sine's symmetries out of the SIRENs first, for all methods alike.")
     ] = True,

@@ -54,6 +54,8 @@ class InrTask:
         classifier_steps: of classifiers over a frozen encoder.
         batch: networks a step.
         learning_rate: of all training.
+        warmup: share of a training's steps over which the learning rate rises.
+        clip: largest norm of a step's gradient.
     """
 
     streams: list[EventStream]
@@ -66,6 +68,12 @@ class InrTask:
     classifier_steps: int
     batch: int
     learning_rate: float
+    warmup: float
+    clip: float
+
+    def budget(self, steps: int, batch: int) -> Budget:
+        """How long to train, by the study's learning rate."""
+        return Budget(steps, batch, self.learning_rate, self.warmup, self.clip)
 
     def chosen(self, rows: Tensor) -> list[EventStream]:
         """The networks of some numbers."""
@@ -127,7 +135,7 @@ def _reconstruct(
         ]
         return -10 * float(torch.tensor(sum(errors) / len(validation)).log10())
 
-    budget = Budget(task.steps, task.batch, task.learning_rate)
+    budget = task.budget(task.steps, task.batch)
     tell = partial(told, progress, "reconstruction, dB")
     return train(model, loss, score, examples=len(rows), generator=generator, budget=budget, progress=tell)
 
@@ -159,7 +167,7 @@ def _over_frozen(
         logits = torch.cat([head(chunk) for chunk in torch.split(features[part], _CHUNK)])
         return accuracy(logits, labels[part])
 
-    budget = Budget(task.classifier_steps, 2 * task.batch, task.learning_rate)
+    budget = task.budget(task.classifier_steps, 2 * task.batch)
     tell = partial(told, progress, "classification")
     curve = train(
         head, loss, score, examples=len(labels[0]), generator=generator, budget=budget, progress=tell
@@ -202,7 +210,7 @@ def _end_to_end(
         found = torch.cat([logits(chunk) for chunk in torch.split(task.parts[part], _CHUNK)])
         return accuracy(found, task.labels[task.parts[part]])
 
-    budget = Budget(task.steps, task.batch, task.learning_rate)
+    budget = task.budget(task.steps, task.batch)
     tell = partial(told, progress, "end to end")
     curve = train(model, loss, score, examples=len(rows), generator=generator, budget=budget, progress=tell)
     with torch.no_grad():
