@@ -80,11 +80,6 @@ class PairWiring:
         """The pairs' layout, ``[pairs]``."""
         return (len(self.src),)
 
-    @property
-    def aligned(self) -> bool:
-        """Whether pair i goes from source i to destination i; one tensor for both ends says so."""
-        return self.src is self.dst
-
     def in_degree(self, like: Tensor) -> Tensor:
         """Number of sources of each destination, ``[total_dst, 1]``, in the dtype of ``like``."""
         counts = torch.bincount(self.dst, minlength=self.total_dst)
@@ -97,6 +92,11 @@ class PairWiring:
         out = x.new_zeros(len(x), self.total_dst, x.shape[-1])
         rows = x.index_select(1, self.src.to(x.device))
         return out.index_add(1, self.dst.to(x.device), rows)
+
+    @property
+    def aligned(self) -> bool:
+        """Whether pair i goes from source i to destination i; one tensor for both ends says so."""
+        return self.src is self.dst
 
 
 Wiring: TypeAlias = DenseWiring | PairWiring
