@@ -38,7 +38,7 @@ def inr_classify_command(  # noqa: PLR0913  a command's options are its argument
     classifier_steps: Annotated[
         int, typer.Option(min=1, help="Steps of classifiers over a frozen encoder.")
     ] = 400,
-    batch: Annotated[int, typer.Option(min=1, help="Networks a step.")] = 32,
+    batch: Annotated[int, typer.Option(min=2, help="Networks a step.")] = 32,
     learning_rate: Annotated[float, typer.Option(min=0.0, help="Of all training.")] = 5e-3,
     canonical: Annotated[
         bool, typer.Option(help="Take the sine's symmetries out of the SIRENs first, for all methods alike.")

@@ -196,11 +196,14 @@ def _end_to_end(
     made: tuple[nn.Module, int], task: InrTask, generator: torch.Generator, progress: Callable[[str], object]
 ) -> Outcome:
     encoder, width = made
-    model = nn.ModuleList([encoder, MemoryClassifier(width, _CLASSES, task.hidden)]).to(task.images.device)
+    # A mean over nodes, each normalised, hardly differs from network to network: what differs is scaled up.
+    standard = nn.BatchNorm1d(width, affine=False)
+    head = MemoryClassifier(width, _CLASSES, task.hidden)
+    model = nn.ModuleList([encoder, standard, head]).to(task.images.device)
     rows = task.parts[0]
 
     def logits(chosen: Tensor) -> Tensor:
-        found: Tensor = model[1](encoder(collate(task.chosen(chosen))).embedding)
+        found: Tensor = head(standard(encoder(collate(task.chosen(chosen))).embedding))
         return found
 
     def loss(numbers: Tensor) -> Tensor:
