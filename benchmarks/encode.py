@@ -1,7 +1,7 @@
 """What encoding costs: spectral messages beside the naive reference, in one run on one machine.
 
     python benchmarks/encode.py                  # ratios, peak memory, ResNet-18: a few minutes, 4 GB
-    python benchmarks/encode.py --scaling        # also 10^4 to 10^8 edges; --plot FILE draws them
+    python benchmarks/encode.py --scaling-only   # 10^4 to 10^8 edges; --plot FILE draws them
 
 Times are the least of several repetitions, taken alternately. Peak memory is that of a process of its own,
 beyond what the process holds before it encodes.
@@ -9,6 +9,7 @@ beyond what the process holds before it encodes.
 
 import argparse
 import json
+import math
 import os
 import resource
 import subprocess
@@ -47,7 +48,8 @@ def chain(*sizes: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
 
 
 def copies(model: Callable[[], nn.Module], shape: str, count: int) -> Batch:
-    """A batch of freshly initialised networks of one architecture."""
+    """A batch of freshly initialised networks of one architecture, the same in every run."""
+    torch.manual_seed(0)
     stream = wsgraph.compile(model(), shape)
     return collate([stream.bind(model().state_dict()) for _ in range(count)])
 
@@ -184,16 +186,16 @@ def peak_elsewhere(name: str, message: str, parameters: str) -> dict[str, float]
 
 
 def scaling(largest: int, parameters: str, clock: Callable[[], float]) -> list[tuple[int, float]]:
-    """Edges and seconds of MLPs n-n-n, up to ``largest`` edges, hidden 64."""
+    """Edges and seconds of MLPs n-n-n, from fewer than 10^4 up to ``largest`` edges, doubling; hidden 64."""
     points = []
-    edges = 10_000
-    while edges <= largest * 1.01:
+    doublings = max(0, math.ceil(math.log2(largest / 10_000)))
+    for edges in (largest / 2**k for k in range(doublings, -1, -1)):
         width = round((edges / 2) ** 0.5)
         batch = copies(lambda width=width: chain(width, width, width), f"1x{width}", 1)
         model = encoder(batch, DNGConfig(), "spectral", parameters)
         run = {"spectral": lambda model=model, batch=batch: encode_once(model, batch)}
-        points.append((2 * width * width, seconds(run, 5 if edges < 10**7 else 2, clock)["spectral"]))
-        edges *= 2
+        encode_once(model, batch)
+        points.append((2 * width * width, seconds(run, 7 if edges < 10**7 else 3, clock)["spectral"]))
     return points
 
 
@@ -201,7 +203,10 @@ def plot(points: list[tuple[int, float]], path: str) -> None:
     """Seconds over edges, both logarithmic."""
     pyplot = import_library("matplotlib.pyplot")
     figure, axes = pyplot.subplots(figsize=(5, 4))
-    axes.loglog(*zip(*points, strict=True), marker="o")
+    axes.loglog(*zip(*points, strict=True), marker="o", label="measured")
+    edges, (most, longest) = [point[0] for point in points], points[-1]
+    axes.loglog(edges, [longest * count / most for count in edges], "--", label="in proportion to the edges")
+    axes.legend()
     axes.set(xlabel="edges", ylabel="seconds", title="Spectral DNG-Encoder, forward, CPU")
     axes.grid(alpha=0.3)
     figure.tight_layout()
@@ -220,6 +225,35 @@ def report(rows: list[dict[str, float | str]]) -> None:
         )
 
 
+def ratios(parameters: str, repeats: int, clock: Callable[[], float]) -> None:
+    """Spectral beside reference, for one kind of parameters."""
+    rows = [compare(name, parameters, repeats, clock) for name in ("mlp", "sirens", "vit")]
+    report([*rows, compare("mlp", parameters, repeats, clock, training=True)])
+
+
+def memory(parameters: str) -> None:
+    """Peak memory on the MLP, and ResNet-18."""
+    added = {
+        message: peak_elsewhere("mlp", message, parameters)["added"] for message in ("reference", "spectral")
+    }
+    print(
+        f"mlp peak memory: reference {added['reference']:.0f} MiB, spectral {added['spectral']:.0f} MiB, "
+        f"{added['reference'] / added['spectral']:.1f} times less (at least 10 needed)"
+    )
+    found = peak_elsewhere("resnet18", "spectral", parameters)
+    print(f"resnet18: {found['seconds']:.1f} s (60 allowed), {found['total']:.0f} MiB in all (2048 allowed)")
+
+
+def growth(largest: int, clock: Callable[[], float], path: str | None) -> None:
+    """Time over edges."""
+    points = scaling(largest, "per_step", clock)
+    for (edges, duration), (_, before) in zip(points[1:], points, strict=False):
+        print(f"{edges:>12,} edges {duration:9.4f} s, {duration / before:.2f} times the half")
+    print(f"peak memory of this process {resident('VmHWM'):.0f} MiB")
+    if path:
+        plot(points, path)
+
+
 def main() -> None:
     """Parse arguments and print."""
     parser = argparse.ArgumentParser(description="Speed and memory of the encoders.")
@@ -229,9 +263,10 @@ def main() -> None:
         "--cpu-time", action="store_true", help="processor time instead of wall time, for a busy machine"
     )
     parser.add_argument("--ratios-only", action="store_true", help="neither memory nor ResNet-18")
-    parser.add_argument("--scaling", action="store_true", help="time 10^4 to 10^8 edges")
+    parser.add_argument("--scaling", action="store_true", help="time 10^4 to 10^8 edges too")
+    parser.add_argument("--scaling-only", action="store_true", help="nothing but that")
     parser.add_argument("--largest", type=int, default=10**8)
-    parser.add_argument("--plot", metavar="FILE")
+    parser.add_argument("--plot", metavar="FILE", help="draw time over edges")
     parser.add_argument("--peak", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.threads:
@@ -242,30 +277,12 @@ def main() -> None:
     clock = time.process_time if options.cpu_time else time.perf_counter
     kind = "processor" if options.cpu_time else "wall"
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {kind} time")
-    for parameters in PARAMETERS:
-        rows = [compare(name, parameters, options.repeats, clock) for name in ("mlp", "sirens", "vit")]
-        rows.append(compare("mlp", parameters, options.repeats, clock, training=True))
-        report(rows)
-        if options.ratios_only:
-            continue
-        memory = {
-            message: peak_elsewhere("mlp", message, parameters) for message in ("reference", "spectral")
-        }
-        added = {message: found["added"] for message, found in memory.items()}
-        print(
-            f"mlp peak memory: reference {added['reference']:.0f} MiB, spectral {added['spectral']:.0f} MiB, "
-            f"{added['reference'] / added['spectral']:.1f} times less (at least 10 needed)"
-        )
-        found = peak_elsewhere("resnet18", "spectral", parameters)
-        print(
-            f"resnet18: {found['seconds']:.1f} s (60 allowed), {found['total']:.0f} MiB in all (2048 allowed)"
-        )
-    if options.scaling or options.plot:
-        points = scaling(options.largest, "per_step", clock)
-        for (edges, duration), (_, before) in zip(points[1:], points, strict=False):
-            print(f"{edges:>12,} edges {duration:9.3f} s, {duration / before:.2f} times the half")
-        if options.plot:
-            plot(points, options.plot)
+    for parameters in () if options.scaling_only else PARAMETERS:
+        ratios(parameters, options.repeats, clock)
+        if not options.ratios_only:
+            memory(parameters)
+    if options.scaling or options.scaling_only:
+        growth(options.largest, clock, options.plot)
 
 
 if __name__ == "__main__":

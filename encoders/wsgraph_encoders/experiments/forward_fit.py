@@ -11,13 +11,17 @@ import torch
 from torch import nn
 
 from wsgraph_encoders.experiments.activation_models import DynamicFit, StaticFit
+from wsgraph_encoders.experiments.devices import choose_device
 from wsgraph_encoders.experiments.figures import new_figure, write_figure
 from wsgraph_encoders.experiments.random_mlps import FitData, random_mlps
 from wsgraph_encoders.experiments.results import Results, told
+from wsgraph_encoders.experiments.training import rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from wsgraph_encoders.experiments.devices import DeviceName
 
 __all__ = ["ForwardFitSettings", "forward_fit", "summarise"]
 
@@ -36,7 +40,10 @@ class ForwardFitSettings:
         hidden: width of the encoders' features.
         epochs: passes over the training networks.
         batch: examples a step.
-        learning_rate: of Adam; it falls to zero along a cosine.
+        learning_rate: of Adam, for both models; it rises over the warm-up and falls to zero along a cosine.
+        warmup: share of the steps over which the learning rate rises.
+        clip: largest norm of a step's gradient. Errors of early steps are large where activations are: left
+            as they are, some runs of either model end in a poor optimum.
         shared: one φ_m and φ_u for all steps of either model ("the same" of section 7), or one a step.
         read_steps: read layer l of the static model after round l, not at the end.
     """
@@ -45,16 +52,23 @@ class ForwardFitSettings:
     test: int = 500
     sizes: tuple[int, ...] = (4, 6, 6, 6)
     inputs: int = 4
-    hidden: int = 16
-    epochs: int = 30
+    hidden: int = 32
+    epochs: int = 40
     batch: int = 64
     learning_rate: float = 5e-3
+    warmup: float = 0.1
+    clip: float = 0.5
     shared: bool = True
     read_steps: bool = False
 
 
 def forward_fit(
-    folder: Path, settings: ForwardFitSettings, seeds: int, progress: Callable[[str], object]
+    folder: Path,
+    settings: ForwardFitSettings,
+    seeds: int,
+    progress: Callable[[str], object],
+    *,
+    device: DeviceName = "auto",
 ) -> dict[str, Any]:
     """Run what is not done yet; write ``forward_fit.json`` and ``forward_fit.png``.
 
@@ -63,19 +77,22 @@ def forward_fit(
         settings: sizes.
         seeds: repetitions, each with networks and initial parameters of its own.
         progress: called with a line for people.
+        device: where to compute; a GPU, if there is one.
 
     Returns:
         The settings, all runs, and a summary.
 
     Raises:
-        EncoderError: the folder cannot be used, or holds results of other settings.
+        EncoderError: the folder cannot be used, or holds results of other settings, or there is no GPU
+            where one is asked for.
     """
+    place = choose_device(device)
     results = Results(folder / "forward_fit.json", asdict(settings))
     for seed in range(seeds):
         for name in _MODELS:
             run = f"{name}-{seed}"
             if run not in results.runs:
-                mse = _run(name, settings, seed, partial(told, progress, run))
+                mse = _run(name, settings, seed, place, partial(told, progress, run))
                 results.add(run, {"model": name, "seed": seed, "mse": mse})
                 progress(f"{run}: test MSE a layer " + ", ".join(f"{value:.5f}" for value in mse))
     runs = {f"{name}-{seed}": results.runs[f"{name}-{seed}"] for name in _MODELS for seed in range(seeds)}
@@ -96,19 +113,23 @@ def summarise(runs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run(
-    name: str, settings: ForwardFitSettings, seed: int, progress: Callable[[str], object]
+    name: str,
+    settings: ForwardFitSettings,
+    seed: int,
+    device: torch.device,
+    progress: Callable[[str], object],
 ) -> list[float]:
     """Train one model and test it: MSE a layer. Both models of a seed see the same networks."""
     generator = torch.Generator().manual_seed(seed)
-    train = random_mlps(settings.train, settings.sizes, settings.inputs, generator)
-    test = random_mlps(settings.test, settings.sizes, settings.inputs, generator)
+    train = random_mlps(settings.train, settings.sizes, settings.inputs, generator).to(device)
+    test = random_mlps(settings.test, settings.sizes, settings.inputs, generator).to(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = _model(name, settings)
+        model = _model(name, settings).to(device)
     _train(model, train, settings, generator, progress)
     with torch.no_grad():
         errors = torch.stack(
-            [_errors(model, test[start : start + 500]) for start in range(0, len(test), 500)]
+            [_errors(model, test[start : start + 500]).cpu() for start in range(0, len(test), 500)]
         )
         sizes = torch.tensor([len(test[start : start + 500]) for start in range(0, len(test), 500)])
         mse: list[float] = ((errors * sizes.unsqueeze(1)).sum(0) / sizes.sum()).tolist()
@@ -131,7 +152,7 @@ def _train(
 ) -> None:
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     steps = settings.epochs * -(-len(data) // settings.batch)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, partial(rate, steps, settings.warmup))
     for epoch in range(settings.epochs):
         total = torch.zeros(len(data.weights))
         batches = torch.split(torch.randperm(len(data), generator=generator), settings.batch)
@@ -139,9 +160,10 @@ def _train(
             optimiser.zero_grad()
             errors = _errors(model, data[rows])
             torch.autograd.backward(errors.sum())
+            nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
             optimiser.step()
             schedule.step()
-            total += errors.detach()
+            total += errors.detach().cpu()
         if (epoch + 1) % max(settings.epochs // 6, 1) == 0:
             mean = ", ".join(f"{value:.5f}" for value in (total / len(batches)).tolist())
             progress(f"epoch {epoch + 1} of {settings.epochs}, training MSE a layer {mean}")

@@ -1,7 +1,7 @@
 """``wsgraph experiment forward-fit``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,8 +18,8 @@ def forward_fit_command(  # noqa: PLR0913  a command's options are its arguments
     train: Annotated[int, typer.Option(min=1, help="Random networks to train on.")] = 1000,
     test: Annotated[int, typer.Option(min=1, help="Random networks to test on.")] = 500,
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions.")] = 3,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training networks.")] = 30,
-    hidden: Annotated[int, typer.Option(min=1, help="Width of the encoders' features.")] = 16,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training networks.")] = 40,
+    hidden: Annotated[int, typer.Option(min=1, help="Width of the encoders' features.")] = 32,
     shared: Annotated[
         bool, typer.Option("--shared/--per-step", help="One message and update function, or one a step.")
     ] = True,
@@ -27,6 +27,9 @@ def forward_fit_command(  # noqa: PLR0913  a command's options are its arguments
         bool,
         typer.Option("--read-steps", help="Read layer l of the static model after round l, not at the end."),
     ] = False,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute; auto is a GPU if there is one.")
+    ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Static against dynamic message passing: who follows a network's forward pass (section 7)?
@@ -39,7 +42,7 @@ def forward_fit_command(  # noqa: PLR0913  a command's options are its arguments
     settings = ForwardFitSettings(
         train=train, test=test, epochs=epochs, hidden=hidden, shared=shared, read_steps=read_steps
     )
-    found = forward_fit(output, settings, seeds, out.line)
+    found = forward_fit(output, settings, seeds, out.line, device=device)
     summary = found["summary"]
     rows = [
         (

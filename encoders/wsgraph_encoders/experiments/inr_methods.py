@@ -45,7 +45,7 @@ class InrTask:
 
     Attributes:
         streams: the networks.
-        images: ``[n, channels, h, w]``.
+        images: ``[n, channels, h, w]``, where everything is computed: networks and labels are there too.
         labels: ``[n]``.
         parts: numbers of the networks to train on, to validate on, to test on.
         config: sizes of INR2JLS; its encoder's sizes are those of the encoder alone and the static baseline.
@@ -54,6 +54,8 @@ class InrTask:
         classifier_steps: of classifiers over a frozen encoder.
         batch: networks a step.
         learning_rate: of all training.
+        warmup: share of a training's steps over which the learning rate rises.
+        clip: largest norm of a step's gradient.
     """
 
     streams: list[EventStream]
@@ -66,6 +68,12 @@ class InrTask:
     classifier_steps: int
     batch: int
     learning_rate: float
+    warmup: float
+    clip: float
+
+    def budget(self, steps: int, batch: int) -> Budget:
+        """How long to train, by the study's learning rate."""
+        return Budget(steps, batch, self.learning_rate, self.warmup, self.clip)
 
     def chosen(self, rows: Tensor) -> list[EventStream]:
         """The networks of some numbers."""
@@ -105,7 +113,7 @@ def classify_inrs(task: InrTask, method: str, seed: int, progress: Callable[[str
         generator = torch.Generator().manual_seed(seed)
         if method in _RECONSTRUCTED:
             config = task.config.variant(_RECONSTRUCTED[method])
-            model = INR2JLS(task.streams[0], config)
+            model = INR2JLS(task.streams[0], config).to(task.images.device)
             reconstruction = _reconstruct(model, task, generator, progress)
             return _over_frozen(model, task, reconstruction, generator, progress)
         return _end_to_end(_encoder(task, method), task, generator, progress)
@@ -127,7 +135,7 @@ def _reconstruct(
         ]
         return -10 * float(torch.tensor(sum(errors) / len(validation)).log10())
 
-    budget = Budget(task.steps, task.batch, task.learning_rate)
+    budget = task.budget(task.steps, task.batch)
     tell = partial(told, progress, "reconstruction, dB")
     return train(model, loss, score, examples=len(rows), generator=generator, budget=budget, progress=tell)
 
@@ -149,6 +157,7 @@ def _over_frozen(
         head: nn.Module = MemoryClassifier(model.memory_width, _CLASSES, task.hidden)
     else:
         head = FeatureMapClassifier(features[0].shape[1], model.config.grid, _CLASSES, task.hidden)
+    head.to(task.images.device)
     labels = [task.labels[rows] for rows in task.parts]
 
     def loss(numbers: Tensor) -> Tensor:
@@ -158,7 +167,7 @@ def _over_frozen(
         logits = torch.cat([head(chunk) for chunk in torch.split(features[part], _CHUNK)])
         return accuracy(logits, labels[part])
 
-    budget = Budget(task.classifier_steps, 2 * task.batch, task.learning_rate)
+    budget = task.budget(task.classifier_steps, 2 * task.batch)
     tell = partial(told, progress, "classification")
     curve = train(
         head, loss, score, examples=len(labels[0]), generator=generator, budget=budget, progress=tell
@@ -187,11 +196,14 @@ def _end_to_end(
     made: tuple[nn.Module, int], task: InrTask, generator: torch.Generator, progress: Callable[[str], object]
 ) -> Outcome:
     encoder, width = made
-    model = nn.ModuleList([encoder, MemoryClassifier(width, _CLASSES, task.hidden)])
+    # A mean over nodes, each normalised, hardly differs from network to network: what differs is scaled up.
+    standard = nn.BatchNorm1d(width, affine=False)
+    head = MemoryClassifier(width, _CLASSES, task.hidden)
+    model = nn.ModuleList([encoder, standard, head]).to(task.images.device)
     rows = task.parts[0]
 
     def logits(chosen: Tensor) -> Tensor:
-        found: Tensor = model[1](encoder(collate(task.chosen(chosen))).embedding)
+        found: Tensor = head(standard(encoder(collate(task.chosen(chosen))).embedding))
         return found
 
     def loss(numbers: Tensor) -> Tensor:
@@ -201,7 +213,7 @@ def _end_to_end(
         found = torch.cat([logits(chunk) for chunk in torch.split(task.parts[part], _CHUNK)])
         return accuracy(found, task.labels[task.parts[part]])
 
-    budget = Budget(task.steps, task.batch, task.learning_rate)
+    budget = task.budget(task.steps, task.batch)
     tell = partial(told, progress, "end to end")
     curve = train(model, loss, score, examples=len(rows), generator=generator, budget=budget, progress=tell)
     with torch.no_grad():

@@ -34,6 +34,11 @@ class FitData:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    def to(self, device: torch.device) -> FitData:
+        """The same on a device."""
+        parts = (self.weights, self.biases, self.activations)
+        return FitData(self.inputs.to(device), *(tuple(x.to(device) for x in part) for part in parts))
+
     def __getitem__(self, rows: Tensor | slice) -> FitData:
         parts = (self.weights, self.biases, self.activations)
         return FitData(self.inputs[rows], *(tuple(x[rows] for x in part) for part in parts))

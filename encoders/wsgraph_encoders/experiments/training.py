@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,7 +14,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Budget", "Curve", "accuracy", "train"]
+__all__ = ["Budget", "Curve", "accuracy", "rate", "train"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +24,16 @@ class Budget:
     Attributes:
         steps: number of steps.
         batch: examples a step, drawn epoch by epoch.
-        learning_rate: of the first step; it falls to zero along a cosine.
+        learning_rate: the greatest; see :func:`rate`.
+        warmup: share of the steps over which the learning rate rises.
+        clip: largest norm of a step's gradient.
     """
 
     steps: int
     batch: int
     learning_rate: float
+    warmup: float = 0.1
+    clip: float = 0.5
 
 
 @dataclass(slots=True)
@@ -41,6 +47,11 @@ class Curve:
 
     steps: list[int] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
+
+
+def rate(steps: int, warmup: float, step: int) -> float:
+    """A step's learning rate in parts of the greatest: up along a line, down to zero along a cosine."""
+    return min((step + 1) / max(warmup * steps, 1), (1 + math.cos(math.pi * step / steps)) / 2)
 
 
 def train(
@@ -66,7 +77,7 @@ def train(
     """
     steps = budget.steps
     optimiser = torch.optim.Adam(model.parameters(), lr=budget.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, partial(rate, steps, budget.warmup))
     curve, best, pool = Curve(), copy.deepcopy(model.state_dict()), torch.empty(0, dtype=torch.long)
     for step in range(1, steps + 1):
         if len(pool) < min(budget.batch, examples):
@@ -75,6 +86,7 @@ def train(
         model.train()
         optimiser.zero_grad()
         torch.autograd.backward(loss(rows))
+        nn.utils.clip_grad_norm_(model.parameters(), budget.clip)
         optimiser.step()
         schedule.step()
         if step % max(steps // 20, 1) == 0 or step == steps:

@@ -1,6 +1,7 @@
-"""Bases in which a scalar function is expanded: Chebyshev polynomials, or the Fourier features themselves.
+"""Bases in which a scalar function is expanded: harmonics of one frequency, or all Fourier features.
 
-In either, g(w) = Σ_k features(w)_k · coefficients_k, and coefficients are linear in the map's parameters.
+In any of them g(w) = coefficients_0 + Σ_k features(w)_k · coefficients_k, and coefficients are linear in the
+map's parameters.
 """
 
 from __future__ import annotations
@@ -8,27 +9,26 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
-from wsgraph_encoders.fourier import fourier_features, fourier_phase
+from wsgraph_encoders.fourier import fourier_phase
+from wsgraph_encoders.messages.harmonics import frequencies_of, harmonics, harmonics_of
 
 if TYPE_CHECKING:
     from wsgraph_encoders.fourier import ScalarMap
 
-__all__ = ["Basis", "ChebyshevBasis", "ConstantBasis", "FourierBasis", "frequency_key"]
-
-_FEW = 1 << 13
+__all__ = ["Basis", "ConstantBasis", "FourierBasis", "HarmonicBasis", "harmonic_basis"]
 
 
 class Basis(Protocol):
-    """A set of functions of one scalar."""
+    """A set of functions of one scalar, the function one apart."""
 
     @property
     def terms(self) -> int:
-        """Number of functions, K."""
+        """Number of functions beside one, K."""
         ...
 
     def features(self, w: Tensor) -> Tensor:
@@ -36,20 +36,20 @@ class Basis(Protocol):
         ...
 
     def coefficients(self, g: ScalarMap) -> Tensor:
-        """``[K, c]``, differentiable in the map's parameters."""
+        """``[1 + K, c]``, that of one first; differentiable in the map's parameters."""
         ...
 
     def inside(self, w: Tensor) -> Tensor | None:
         """Where the expansion holds, a mask like ``w``; None for everywhere that this block has weights.
 
-        Features are zero elsewhere.
+        Features are zero elsewhere, and the function one has to be taken for zero there.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FourierBasis:
-    """Sines, cosines and one: exact for any weight.
+    """Sines and cosines of all frequencies: exact for any weight.
 
     Attributes:
         frequencies: ``[F]``.
@@ -59,17 +59,17 @@ class FourierBasis:
 
     @property
     def terms(self) -> int:
-        """2F + 1."""
-        return 2 * self.frequencies.numel() + 1
+        """2F."""
+        return 2 * self.frequencies.numel()
 
     def features(self, w: Tensor) -> Tensor:
-        """``[rows, s]`` to ``[rows, 2F + 1, s]``."""
+        """``[rows, s]`` to ``[rows, 2F, s]``."""
         phase = fourier_phase(w.unsqueeze(1), self.frequencies.unsqueeze(-1))
-        return torch.cat([phase.sin(), phase.cos(), torch.ones_like(phase[:, :1])], 1)
+        return torch.cat([phase.sin(), phase.cos()], 1)
 
     def coefficients(self, g: ScalarMap) -> Tensor:
-        """``[2F + 1, c]``."""
-        return torch.cat([g.weight.t(), g.bias.unsqueeze(0)])
+        """``[1 + 2F, c]``."""
+        return torch.cat([g.bias.unsqueeze(0), g.weight.t()])
 
     def inside(self, w: Tensor) -> Tensor | None:  # noqa: ARG002  it holds everywhere
         """None."""
@@ -78,7 +78,7 @@ class FourierBasis:
 
 @dataclass(frozen=True, slots=True)
 class ConstantBasis:
-    """One, for weights that are all the same: a fresh normalisation's, say.
+    """Nothing but one, for weights that are all the same: a fresh normalisation's, say.
 
     Attributes:
         value: the weight.
@@ -88,12 +88,12 @@ class ConstantBasis:
 
     @property
     def terms(self) -> int:
-        """1."""
-        return 1
+        """0."""
+        return 0
 
     def features(self, w: Tensor) -> Tensor:
-        """``[rows, s]`` to ``[rows, 1, s]``."""
-        return torch.ones_like(w).unsqueeze(1)
+        """``[rows, s]`` to ``[rows, 0, s]``."""
+        return w.new_empty(w.shape[0], 0, w.shape[1])
 
     def coefficients(self, g: ScalarMap) -> Tensor:
         """``[1, c]``."""
@@ -104,116 +104,69 @@ class ConstantBasis:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class ChebyshevBasis:
-    """Chebyshev polynomials T_k on an interval, up to signs that save an operation a term.
+@dataclass(frozen=True, slots=True, eq=False)
+class HarmonicBasis:
+    """Harmonics of one frequency, around an interval's middle; see :func:`harmonics`.
 
     Attributes:
         centre: the interval's middle.
-        half: half its length, greater than zero.
-        terms: K.
+        half: half its length.
+        step: the lowest of the angular frequencies.
+        count: number of harmonics J, each a sine and a cosine.
+        matrix: from one and the Fourier features to one and these, ``[1 + 2J, 1 + 2F]``.
         split: True where some weights lie outside; their features are zero.
     """
 
     centre: float
     half: float
-    terms: int
+    step: float
+    count: int
+    matrix: Tensor
     split: bool
 
+    @property
+    def terms(self) -> int:
+        """2J."""
+        return 2 * self.count
+
     def features(self, w: Tensor) -> Tensor:
-        """``[rows, s]`` to ``[rows, K, s]``."""
-        x = (w - self.centre) * (1 / self.half)
-        inside = x.detach().abs() <= 1 if self.split else None
-        x = x if inside is None else torch.where(inside, x, 0)
-        features: Tensor = _Chebyshev.apply(x, inside, self.terms)  # type: ignore[no-untyped-call]  # torch's
-        return features
+        """``[rows, s]`` to ``[rows, 2J, s]``."""
+        x = w - self.centre if self.centre else w
+        if not self.split:
+            return harmonics_of(x * self.step, self.count)
+        inside = x.detach().abs() <= self.half
+        return harmonics_of(torch.where(inside, x, 0) * self.step, self.count) * inside.unsqueeze(1)
 
     def coefficients(self, g: ScalarMap) -> Tensor:
-        """``[K, c]``."""
-        matrix = _interpolation(frequency_key(g.frequencies), g.frequencies.dtype, self)
-        matrix = matrix.to(g.weight.device)
-        return torch.addmm(g.bias * matrix[:, :1], matrix[:, 1:], g.weight.t())
+        """``[1 + 2J, c]``."""
+        matrix = self.matrix.to(g.weight.device)
+        return torch.addmm(matrix[:, :1] * g.bias, matrix[:, 1:], g.weight.t())
 
     def inside(self, w: Tensor) -> Tensor | None:
         """See :meth:`Basis.inside`."""
-        if not self.split:
-            return None
-        mask: Tensor = ((w - self.centre) * (1 / self.half)).abs() <= 1
-        return mask
-
-
-def frequency_key(frequencies: Tensor) -> bytes:
-    """The frequencies' bytes: what is worked out from them is kept under these."""
-    return frequencies.detach().cpu().double().numpy().tobytes()
+        return (w - self.centre).abs() <= self.half if self.split else None
 
 
 @lru_cache(maxsize=1024)
-def _interpolation(key: bytes, dtype: torch.dtype, basis: ChebyshevBasis) -> Tensor:
-    """From one and the Fourier features to Chebyshev coefficients, ``[K, 1 + 2F]``.
+def harmonic_basis(
+    key: bytes, dtype: torch.dtype, interval: tuple[float, float], tolerance: float, *, split: bool
+) -> HarmonicBasis | None:
+    """The basis of an interval; None where the Fourier features themselves are no more.
 
-    The interpolant at K Chebyshev nodes; worked out in float64, so that small terms keep their digits.
+    Args:
+        key: the frequencies; see :func:`frequency_key`.
+        dtype: what to compute in.
+        interval: middle and half-width.
+        tolerance: see :func:`harmonics`.
+        split: whether weights may lie outside.
     """
-    frequencies = torch.frombuffer(bytearray(key), dtype=torch.float64)
-    k = torch.arange(basis.terms, dtype=torch.float64)
-    angles = math.pi * (k + 0.5) / basis.terms
-    features = fourier_features(basis.centre + basis.half * angles.cos(), frequencies)
-    transform = torch.cos(k.unsqueeze(1) * angles) * (2 / basis.terms) * _signs(k).unsqueeze(1)
-    transform[0] /= 2
-    constant = torch.zeros(basis.terms, 1, dtype=torch.float64)
-    constant[0] = 1
-    return torch.cat([constant, transform @ features], 1).to(dtype)
-
-
-def _signs(k: Tensor) -> Tensor:
-    """+, +, -, -: with them the recurrence is one fused multiply-add."""
-    return 1 - 2 * ((k // 2) % 2)
-
-
-class _Chebyshev(torch.autograd.Function):
-    """Signed polynomials S_k = ±T_k: S_{k+1} = S_{k-1} ± 2x·S_k."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, inside: Tensor | None, terms: int) -> Tensor:
-        ctx.save_for_backward(x, inside)
-        if x.numel() * terms <= _FEW:
-            return _by_angle(x, inside, terms)
-        out = x.new_empty(x.shape[0], terms, x.shape[1])
-        if inside is None:
-            out[:, 0] = 1
-        else:
-            out[:, 0] = inside
-        return _recur(out, x)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        """T_k' = k·U_{k-1}, and U obeys the recurrence of T, with its signs."""
-        (grad,) = grads
-        x, inside = ctx.saved_tensors
-        terms = grad.shape[1]
-        if terms == 1:
-            return torch.zeros_like(x), None, None
-        second = x.new_empty(x.shape[0], terms - 1, x.shape[1])
-        second[:, 0] = 1
-        _recur(second, x, first=2)
-        # S_k = s_k T_k and the recurrence gives s_j U_j, so that S_k' = k·(s_k s_{k-1})·(s_{k-1} U_{k-1}).
-        k = torch.arange(terms, dtype=x.dtype, device=x.device)
-        factor = (k * _signs(k))[1:] * _signs(k)[:-1]
-        total = second.mul_(grad[:, 1:]).mul_(factor.unsqueeze(-1)).sum(1)
-        return total if inside is None else total * inside, None, None
-
-
-def _by_angle(x: Tensor, inside: Tensor | None, terms: int) -> Tensor:
-    """T_k(x) = cos(k·arccos x): slower an element than the recurrence, with fewer calls for few elements."""
-    k = torch.arange(terms, dtype=x.dtype, device=x.device).unsqueeze(1)
-    out = torch.cos(x.clamp(-1, 1).acos().unsqueeze(1) * k).mul_(_signs(k))
-    return out if inside is None else out.mul_(inside.unsqueeze(1))
-
-
-def _recur(out: Tensor, x: Tensor, first: int = 1) -> Tensor:
-    """Fill ``out`` [rows, K, s] from its first term on; the second one is ``first``·x times it."""
-    terms = out.unbind(1)
-    if len(terms) > 1:
-        torch.mul(terms[0], x if first == 1 else first * x, out=terms[1])
-    for k in range(2, len(terms)):
-        torch.addcmul(terms[k - 2], x, terms[k - 1], value=2 if k % 2 else -2, out=terms[k])
-    return out
+    centre, half = interval
+    found = harmonics(key, half, tolerance)
+    if found is None:
+        return None
+    omega = 2 * math.pi * frequencies_of(key)
+    # sin ω(x + c) = cos ωc · sin ωx + sin ωc · cos ωx, and likewise the cosine.
+    sin, cos = torch.sin(omega * centre), torch.cos(omega * centre)
+    one, sines, cosines = torch.split(found.matrix, [1, len(omega), len(omega)], 1)
+    matrix = torch.cat([one, sines * cos + cosines * sin, cosines * cos - sines * sin], 1)
+    return HarmonicBasis(centre, half, found.step, found.count, matrix.to(dtype), split)

@@ -1,70 +1,37 @@
-"""Which basis a block of weights is expanded in: the interval and the number of terms."""
+"""Which basis a block of weights is expanded in, and on which interval."""
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from wsgraph_encoders.messages.basis import ChebyshevBasis, ConstantBasis, FourierBasis, frequency_key
+from wsgraph_encoders.messages.basis import ConstantBasis, FourierBasis, harmonic_basis
+from wsgraph_encoders.messages.harmonics import fastest, frequency_key
 
 if TYPE_CHECKING:
-    from wsgraph_encoders.messages.basis import Basis
+    from wsgraph_encoders.messages.basis import Basis, HarmonicBasis
 
-__all__ = ["choose_basis", "terms_for"]
+__all__ = ["choose_basis"]
 
-_TOLERANCE = {torch.float32: 4e-7, torch.float64: 1e-15}
+_TOLERANCE = {torch.float32: 4e-7, torch.float64: 1e-12}
 _MAX_TURNS = {torch.float32: 32.0, torch.float64: 1e9}
 _MAX_TURNS_OF_FEW = {torch.float32: 8.0, torch.float64: 1e9}
 """Beyond so many turns the phase 2πbw itself is rounded to more than the tolerance: then the naive formula
 and the expansion would both be right and yet differ, so those weights take the naive formula. Where weights
 are no more than nodes (scales around one, biases) it costs little to be strict."""
-_MIN_PHASE = 1.0
-"""Least half-width of an interval in radians of the fastest frequency: derivatives at equal weights need
-polynomials of some width."""
+_MIN_PHASE = 0.25
+"""Least half-width of an interval in radians of the fastest frequency, so that tiny weights share theirs."""
 _CHEAP = 32
 _DIRECT_COST = 3
-"""Cost of one Fourier feature of a single edge in Chebyshev terms: a sine, and no matrix product."""
+"""Cost of one Fourier feature of a single edge in terms of a block: gathered and scattered edge by edge."""
 _SAMPLE = 1 << 16
 _GRID = 16
-_ABSURD = 1e5
+_FEW = 16
+"""So few weights take the naive formula: nothing to save, and they are rounded as the reference rounds."""
 _LADDER = 24
-
-
-@lru_cache(maxsize=1024)
-def terms_for(key: bytes, half: float, tolerance: float) -> int:
-    """Number of Chebyshev terms on an interval.
-
-    Term k of a frequency b is a Bessel function J_k(2πb·half), which Kapteyn's inequality bounds. What is
-    left out is kept small over all frequencies together; the fastest one alone, should an encoder use no
-    other, then has up to √F times the tolerance.
-
-    Args:
-        key: the frequencies; see :func:`frequency_key`.
-        half: the interval's half-width.
-        tolerance: relative error of values; that of derivatives is a few times as large.
-    """
-    phases = tuple(2 * math.pi * half * abs(b) for b in memoryview(key).cast("d") if b)
-    k = max(2, math.ceil(max(phases, default=0.0)))
-    while phases and _missing(k, phases) > tolerance:
-        k += 1
-    return k + 1
-
-
-def _missing(k: int, phases: tuple[float, ...]) -> float:
-    """Root mean square over frequencies of twice the bound of J_k."""
-    squares = sum(math.exp(2 * _log_bessel(k, phase)) for phase in phases)
-    return 2 * math.sqrt(squares / len(phases))
-
-
-def _log_bessel(k: int, phase: float) -> float:
-    """Logarithm of Kapteyn's bound of |J_k(phase)|, for k at least phase, which is positive."""
-    x = phase / k
-    root = math.sqrt(max(0.0, 1 - x * x))
-    return k * (math.log(x) + root - math.log1p(root)) if x > 0 else -math.inf
 
 
 def choose_basis(weights: Tensor, frequencies: Tensor, *, split: bool = True) -> Basis:
@@ -80,49 +47,39 @@ def choose_basis(weights: Tensor, frequencies: Tensor, *, split: bool = True) ->
     low, high = (float(extreme) for extreme in torch.aminmax(weights))
     if low == high and fixed:
         return ConstantBasis(low)
-    key, dtype = frequency_key(frequencies), frequencies.dtype
     direct = FourierBasis(frequencies)
-    turns = (_MAX_TURNS if split else _MAX_TURNS_OF_FEW)[dtype] / _fastest(key)
-    whole = _interval((low + high) / 2, (high - low) / 2, key, dtype, split=False)
-    reachable = max(abs(low), abs(high)) <= turns
-    if reachable and whole.terms <= _CHEAP:
-        return whole
+    if weights.numel() <= _FEW:
+        return direct
+    key, dtype = frequency_key(frequencies), frequencies.dtype
+    turns = (_MAX_TURNS if split else _MAX_TURNS_OF_FEW)[dtype] / (fastest(key) / (2 * math.pi))
     candidates: list[tuple[float, Basis]] = [(direct.terms * 1.5, direct)]
-    if reachable:
-        candidates.append((whole.terms, whole))
+    if max(abs(low), abs(high)) <= turns:
+        whole = _interval((low + high) / 2, (high - low) / 2, key, dtype, split=False)
+        if whole is not None and whole.terms <= _CHEAP:
+            return whole
+        candidates += [(whole.terms, whole)] if whole is not None else []
     if split:
         candidates += _splits(weights, high - low, key, turns, frequencies)
     return min(candidates, key=lambda candidate: candidate[0])[1]
 
 
-@lru_cache(maxsize=64)
-def _fastest(key: bytes) -> float:
-    """The greatest frequency, in turns; a small one where all are zero."""
-    values = torch.frombuffer(bytearray(key), dtype=torch.float64)
-    return max(float(values.abs().max()), 1e-6)
-
-
-def _interval(centre: float, half: float, key: bytes, dtype: torch.dtype, *, split: bool) -> ChebyshevBasis:
+def _interval(
+    centre: float, half: float, key: bytes, dtype: torch.dtype, *, split: bool
+) -> HarmonicBasis | None:
     """An interval that holds ``centre`` ± ``half``, on a grid: blocks with similar weights share theirs.
 
     What is worked out for an interval is kept, so that the next block, or the next network, need not.
     """
-    omega = 2 * math.pi * _fastest(key)
-    half = max(half, _MIN_PHASE / omega)
+    half = max(half, _MIN_PHASE / fastest(key))
     if abs(centre) < half / 32:
         centre, half = 0.0, half + abs(centre)
     else:
         grid = 2.0 ** math.floor(math.log2(half) - 4)
         half += abs(centre - round(centre / grid) * grid)
         centre = round(centre / grid) * grid
-    # Powers of two stay what they are, for scaling by them rounds nothing: initial weights often have one.
+    # Powers of two stay what they are: initial weights often have one.
     half = 2.0 ** (math.ceil(math.log2(half) * _GRID - 1e-9) / _GRID)
-    # The factor that weights are multiplied by is what float32 makes of it, or all would be off alike.
-    half = 1 / torch.tensor(1 / half, dtype=torch.float32).item()
-    phase = omega * half
-    # Far beyond use, counting terms one by one would only take time.
-    terms = terms_for(key, half, _TOLERANCE[dtype]) if phase < _ABSURD else math.ceil(phase)
-    return ChebyshevBasis(centre, half, terms, split)
+    return harmonic_basis(key, dtype, (centre, half), _TOLERANCE[dtype], split=split)
 
 
 def _splits(
@@ -143,6 +100,8 @@ def _splits(
         half /= 2
         if abs(centre) + half <= turns:
             basis = _interval(centre, half, key, frequencies.dtype, split=True)
+            if basis is None:
+                continue
             outside = float((distance > basis.half).double().mean())
             found.append((basis.terms + outside * _DIRECT_COST * 2 * frequencies.numel(), basis))
             if basis.half > half * 1.1 or outside > 0.5:

@@ -1,7 +1,7 @@
 """What is computed inside one tile, in plain torch; see :mod:`wsgraph_encoders.messages.tiles`.
 
-Dimensions: n batch, r destinations, s sources, m parallel edges, K terms of the basis, e edge width,
-c message width, p pairs of a list.
+Dimensions: n batch, r destinations, s sources, m parallel edges, K terms of the basis beside one, e edge
+width, c message width, p pairs of a list.
 """
 
 from __future__ import annotations
@@ -15,26 +15,29 @@ from torch import Tensor
 if TYPE_CHECKING:
     from wsgraph_encoders.messages.basis import Basis
 
-__all__ = ["DenseMulti", "DenseSingle", "PairMulti", "PairSingle"]
+__all__ = ["DenseMulti", "DenseSingle", "PairMulti", "PairSingle", "expand"]
 
 
 @dataclass(frozen=True, slots=True)
 class DenseSingle:
-    """Eq. 4: the sum over s and k of features(w)_rks · coefficients_kc · u_sc."""
+    """Eq. 4: the sum over s and k of features(w)_rks · coefficients_kc · u_sc; k = 0 is the function one."""
 
     basis: Basis
     by_source: bool
 
     def __call__(self, w: Tensor, u: Tensor, coefficients: Tensor) -> Tensor:
-        """``[n, r, s]``, ``[n, s, c]``, ``[K, c]`` to ``[n, r, c]``."""
-        n, r, s = w.shape
-        terms, c = coefficients.shape
-        features = self.basis.features(w.to(u.dtype).reshape(n * r, s))
+        """``[n, r, s]``, ``[n, s, c]``, ``[1 + K, c]`` to ``[n, r, c]``."""
+        (n, r, s), terms, c = w.shape, self.basis.terms, u.shape[-1]
+        w = w.to(u.dtype)
+        inside = self.basis.inside(w)
+        total = u.sum(1, keepdim=True) if inside is None else torch.bmm(inside.to(u.dtype), u)
+        start = total * coefficients[0]
+        features = self.basis.features(w.reshape(n * r, s))
         if self.by_source:  # fold the coefficients into the sources: cheapest where they are the fewer
-            folded = (u.unsqueeze(1) * coefficients.unsqueeze(1)).reshape(n, terms * s, c)
-            return torch.bmm(features.reshape(n, r, terms * s), folded)
+            folded = (u.unsqueeze(1) * coefficients[1:].unsqueeze(1)).reshape(n, terms * s, c)
+            return torch.baddbmm(start, features.reshape(n, r, terms * s), folded)
         sums = torch.bmm(features.reshape(n, r * terms, s), u)
-        return (sums.reshape(n, r, terms, c) * coefficients).sum(2)
+        return start + (sums.reshape(n, r, terms, c) * coefficients[1:]).sum(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +50,20 @@ class DenseMulti:
     def __call__(
         self, w: Tensor, heads: Tensor, offset: Tensor, coefficients: Tensor, first: Tensor
     ) -> Tensor:
-        """``[n, r, s, m]``, ``[n, s, m, e]``, ``[n, s, c]``, ``[K, e]``, ``[m, e, c]`` to ``[n, r, c]``."""
-        n, r, s, m = w.shape
-        terms, c = len(coefficients), first.shape[-1]
+        """``[n, r, s, m]``, ``[n, s, m, e]``, ``[n, s, c]``, ``[1 + K, e]``, ``[m, e, c]`` to ``[n, r, c]``.
+
+        The function one counts in what hidden units start from.
+        """
+        (n, r, s, m), terms, c = w.shape, self.basis.terms, first.shape[-1]
         ordered = w.to(heads.dtype).transpose(1, 2)  # [n, s, r, m]
         features = self.basis.features(ordered.reshape(n * s * r, m))
-        start = offset.reshape(n * s, 1, c)
+        constant = (heads * coefficients[0]).flatten(2) @ first.flatten(0, 1)
+        start = (offset + constant).reshape(n * s, 1, c)
         if self.by_source:
-            folded = _fold(heads, coefficients, first).reshape(n * s, terms * m, c)
+            folded = _fold(heads, coefficients[1:], first).reshape(n * s, terms * m, c)
             hidden = torch.baddbmm(start, features.reshape(n * s, r, terms * m), folded)
         else:
-            messages = features.transpose(1, 2).reshape(-1, terms) @ coefficients
+            messages = features.transpose(1, 2).reshape(n * s * r * m, terms) @ coefficients[1:]
             messages = messages.reshape(n * s, r, m, -1) * heads.reshape(n * s, 1, m, -1)
             hidden = messages.flatten(2) @ first.flatten(0, 1) + start
         hidden = hidden.relu().reshape(n, s, r, c)
@@ -72,7 +78,7 @@ def _fold(heads: Tensor, coefficients: Tensor, first: Tensor) -> Tensor:
     n, s, m, e = heads.shape
     scaled = heads.permute(2, 0, 1, 3).reshape(m, n * s, 1, e) * coefficients
     folded = torch.bmm(scaled.flatten(1, 2), first)
-    return folded.reshape(m, n, s, len(coefficients), -1).permute(1, 2, 3, 0, 4)
+    return folded.reshape(m, n, s, len(coefficients), first.shape[-1]).permute(1, 2, 3, 0, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +88,8 @@ class PairSingle:
     basis: Basis
 
     def __call__(self, w: Tensor, u: Tensor, coefficients: Tensor) -> Tensor:
-        """``[p]``, ``[p, c]``, ``[K, c]`` to ``[p, c]``."""
-        return (_features(self.basis, w.to(u.dtype)) @ coefficients) * u
+        """``[p]``, ``[p, c]``, ``[1 + K, c]`` to ``[p, c]``."""
+        return expand(self.basis, w.to(u.dtype), coefficients) * u
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +101,17 @@ class PairMulti:
     def __call__(
         self, w: Tensor, heads: Tensor, offset: Tensor, coefficients: Tensor, first: Tensor
     ) -> Tensor:
-        """``[p, m]``, ``[p, m, e]``, ``[p, c]``, ``[K, e]``, ``[m, e, c]`` to ``[p, c]``."""
-        features = _features(self.basis, w.to(heads.dtype))
-        messages = (features @ coefficients).reshape(heads.shape) * heads
+        """``[p, m]``, ``[p, m, e]``, ``[p, c]``, ``[1 + K, e]``, ``[m, e, c]`` to ``[p, c]``."""
+        messages = expand(self.basis, w.to(heads.dtype), coefficients).reshape(heads.shape) * heads
         return torch.addmm(offset, messages.flatten(1), first.flatten(0, 1)).relu()
 
 
-def _features(basis: Basis, w: Tensor) -> Tensor:
-    """``[...]`` to ``[elements, K]``."""
-    return basis.features(w.reshape(1, -1))[0].t()
+def expand(basis: Basis, w: Tensor, coefficients: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The function itself, where the basis holds everywhere, plus a bias.
+
+    ``[...]``, ``[1 + K, c]`` and ``[c]`` to ``[elements, c]``.
+    """
+    start = coefficients[0] if bias is None else coefficients[0] + bias
+    if not basis.terms:
+        return start.expand(w.numel(), -1)
+    return torch.addmm(start, basis.features(w.reshape(1, -1))[0].t(), coefficients[1:])

@@ -1,6 +1,6 @@
 """Spectral messages: exact, and without any tensor of the size [edges x hidden] (DESIGN section 8).
 
-An edge's feature is a band-limited function of one scalar, so a few Chebyshev terms give it to rounding
+An edge's feature is a band-limited function of one scalar, so a few sines and cosines give it to rounding
 error, and the sum over sources becomes a matrix product whose left operand is made on the fly.
 """
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from wsgraph_encoders.messages.basis import FourierBasis
 from wsgraph_encoders.messages.interval import choose_basis
-from wsgraph_encoders.messages.kernels import DenseMulti, DenseSingle, PairMulti, PairSingle
+from wsgraph_encoders.messages.kernels import DenseMulti, DenseSingle, PairMulti, PairSingle, expand
 from wsgraph_encoders.messages.tiles import DenseTiles, PairTiles, accumulate
 from wsgraph_encoders.messages.untraced import untraced
 from wsgraph_encoders.messages.wiring import DenseWiring
@@ -83,12 +83,12 @@ class SpectralMessage:
     def project(self, values: Tensor, inner: ScalarMap, weight: Tensor, bias: Tensor) -> Tensor:
         """See :meth:`Message.project`; of many values the two linear maps meet in the coefficients."""
         basis = choose_basis(values, inner.frequencies, split=False)
-        features = basis.features(values.to(weight.dtype).reshape(1, -1))[0].t()
-        coefficients, (rows, terms), (out, c) = basis.coefficients(inner), features.shape, weight.shape
+        coefficients, rows, (out, c) = basis.coefficients(inner), values.numel(), weight.shape
+        values, terms = values.to(weight.dtype), len(coefficients)
         if terms * out * (c + rows) < rows * c * (terms + out):
-            mapped = torch.addmm(bias, features, coefficients @ weight.t())
+            mapped = expand(basis, values, coefficients @ weight.t(), bias)
         else:
-            mapped = torch.addmm(bias, features @ coefficients, weight.t())
+            mapped = torch.addmm(bias, expand(basis, values, coefficients), weight.t())
         return mapped.reshape(*values.shape, -1)
 
 
@@ -124,6 +124,8 @@ def _pair_single(
     batch, n_src, c = sources.shape
     if basis is None:
         return sources.new_zeros(batch, wiring.total_dst, c)
+    if wiring.aligned:  # as many edges as nodes
+        return expand(basis, weights.to(sources.dtype), basis.coefficients(edge)).view_as(sources) * sources
     src, dst = _rows(wiring, batch, n_src, sources.device)
     length = _fit(len(src), max(basis.terms, c))
     tiles = PairTiles(src, dst, batch * wiring.total_dst, length, ("p", "s", ""), c)

@@ -87,9 +87,16 @@ class PairWiring:
 
     def sum_sources(self, x: Tensor) -> Tensor:
         """For each destination the sum over its sources: ``[batch, n, c]`` to ``[batch, total_dst, c]``."""
+        if self.aligned:
+            return x
         out = x.new_zeros(len(x), self.total_dst, x.shape[-1])
         rows = x.index_select(1, self.src.to(x.device))
         return out.index_add(1, self.dst.to(x.device), rows)
+
+    @property
+    def aligned(self) -> bool:
+        """Whether pair i goes from source i to destination i; one tensor for both ends says so."""
+        return self.src is self.dst
 
 
 Wiring: TypeAlias = DenseWiring | PairWiring
