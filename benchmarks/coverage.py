@@ -91,7 +91,7 @@ def run(cases: list[Case], results: dict[str, dict[str, Any]], options: argparse
             for k, case in enumerate(cases, 1):
                 row = results[case.key] = worker.compile(case, options.seconds)
                 if "error" not in row:
-                    row |= proof(worker, case, sum(row["ledger"].values()), options)
+                    row |= proof(worker, case, row["ledger"]["elements"], options)
                 print(json.dumps(row), file=file, flush=True)
                 print(
                     f"[{k}/{len(cases)}, {time.monotonic() - start:.0f} s] {case.key}: {describe(row)}",
