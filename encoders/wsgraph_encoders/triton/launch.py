@@ -1,0 +1,112 @@
+"""How kernels are launched: precision, block sizes, shares, and how operators are registered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+import torch
+from torch.library import custom_op, triton_op
+from triton.runtime.jit import JITFunction
+
+from wsgraph_encoders.errors import EncoderError
+from wsgraph_encoders.triton.kernels.single import single_kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+    from torch._library.custom_ops import CustomOpDef
+
+__all__ = [
+    "INTERPRETED",
+    "PRECISIONS",
+    "Blocks",
+    "Precision",
+    "blocks_for",
+    "check_precision",
+    "kernel_precision",
+    "message_op",
+    "shares_for",
+]
+
+Precision: TypeAlias = Literal["ieee", "tf32x3", "tf32", "bf16"]
+"""Of the operands of products; sums are in float32 in all of them."""
+
+PRECISIONS: tuple[Precision, ...] = ("ieee", "tf32x3", "tf32", "bf16")
+
+INTERPRETED: bool = not isinstance(single_kernel, JITFunction)
+"""Whether Triton's interpreter runs the kernels (``TRITON_INTERPRET=1``)."""
+
+_PROGRAMS = 528
+"""Programs that fill a GPU: four on each of an H200's 132 multiprocessors."""
+
+
+class Blocks(NamedTuple):
+    """Block sizes of a launch, and Triton's options.
+
+    Attributes:
+        rows: destinations.
+        sources: sources.
+        columns: of the message.
+        options: ``num_warps`` and ``num_stages``.
+    """
+
+    rows: int
+    sources: int
+    columns: int
+    options: dict[str, int]
+
+
+def kernel_precision(precision: str) -> str:
+    """What the kernels are told: the interpreter rounds operands itself, where it is to."""
+    if not INTERPRETED:
+        return precision
+    return {"ieee": "ieee", "tf32x3": "ieee", "tf32": "tf32 emulated", "bf16": "bf16 emulated"}[precision]
+
+
+def blocks_for(rows: int, width: int) -> Blocks:
+    """Block sizes for matrices of so many rows and messages so wide."""
+    columns = min(128, max(16, _power(width)))
+    if INTERPRETED:
+        return Blocks(16, 16, min(columns, 32), {})
+    if rows <= 32:
+        return Blocks(32, 32, columns, {"num_warps": 4, "num_stages": 2})
+    if rows <= 64:
+        return Blocks(64, 32, columns, {"num_warps": 4, "num_stages": 2})
+    return Blocks(128, 32, columns, {"num_warps": 8, "num_stages": 2})
+
+
+def shares_for(programs: int, sources: int, block: int) -> int:
+    """In how many shares sources are divided so that few rows still fill the device."""
+    if INTERPRETED:
+        return max(1, min(2, -(-sources // block)))
+    return max(1, min(-(-sources // (2 * block)), _PROGRAMS // max(programs, 1)))
+
+
+def message_op(name: str) -> Callable[[Callable[..., Tensor]], CustomOpDef]:
+    """Register an operator of namespace ``wsgraph_encoders``.
+
+    Compiled kernels are visible to ``torch.compile`` (``triton_op``); interpreted ones have none of what it
+    would have to see, so that the operator is opaque then.
+    """
+    register = custom_op if INTERPRETED else triton_op
+    return register(f"wsgraph_encoders::{name}", mutates_args=())
+
+
+def _power(size: int) -> int:
+    return 1 << max(0, size - 1).bit_length()
+
+
+def check_precision(precision: str | None) -> Precision:
+    """A precision by name; where there is none, by torch's own setting for products of float32 matrices.
+
+    Raises:
+        EncoderError: there is no such precision.
+    """
+    if precision is None:
+        by_setting: dict[str, Precision] = {"highest": "tf32x3", "high": "tf32", "medium": "bf16"}
+        return by_setting[torch.get_float32_matmul_precision()]
+    for known in PRECISIONS:
+        if precision == known:
+            return known
+    raise EncoderError(f"the precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
