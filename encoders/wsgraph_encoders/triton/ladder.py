@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.library import custom_op
 
 from wsgraph_encoders.fourier import fourier_features
 from wsgraph_encoders.messages.basis import frequency_key
@@ -72,20 +73,35 @@ def rungs() -> tuple[tuple[float, int], ...]:
 
 def ladder(frequencies: Tensor) -> Ladder:
     """The ladder of ``[F]`` frequencies, on their device; worked out in float64, with nothing read back."""
-    device, exact = frequencies.device, frequencies.detach().double()
+    return Ladder(frequencies.detach(), *_ladder(frequencies.detach()))
+
+
+@custom_op("wsgraph_encoders::ladder", mutates_args=())
+def _ladder(frequencies: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """All of a ladder but the frequencies; one operator, which ``torch.compile`` does not look into."""
+    device, exact = frequencies.device, frequencies.double()
     phases = torch.tensor([phase for phase, _ in rungs()], dtype=torch.float64, device=device)
     fastest = exact.abs().max().clamp(min=_SLOWEST)
     # The factor that weights are multiplied by is what float32 makes of it, or all would be off alike.
     inverse = (2 * math.pi * fastest / phases).float()
-    terms = [count for _, count in rungs()]
-    starts = [sum(terms[:rung]) for rung in range(len(terms))]
+    terms = torch.tensor([count for _, count in rungs()])
     cosines, transform, constant = (table.to(device) for table in _tables())
-    halves = (1 / inverse.double()).repeat_interleave(
-        torch.tensor(terms, device=device), output_size=len(cosines)
-    )
+    halves = (1 / inverse.double()).repeat_interleave(terms.to(device), output_size=len(cosines))
     matrix = (transform @ fourier_features(halves * cosines, exact)).float()
-    rows = torch.tensor([starts, terms], dtype=torch.int32, device=device).t().contiguous()
-    return Ladder(frequencies.detach(), inverse, rows, matrix, constant)
+    rows = torch.stack([terms.cumsum(0) - terms, terms], 1).to(device, torch.int32)
+    return inverse, rows, matrix, constant.clone()
+
+
+@_ladder.register_fake
+def _(frequencies: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    rows = sum(terms for _, terms in rungs())
+    like = frequencies.float()
+    return (
+        like.new_empty(_RUNGS),
+        like.new_empty(_RUNGS, 2, dtype=torch.int32),
+        like.new_empty(rows, 2 * len(frequencies)),
+        like.new_empty(rows, 1),
+    )
 
 
 @lru_cache(maxsize=1)
