@@ -24,8 +24,10 @@ __all__ = [
     "Precision",
     "blocks_for",
     "check_precision",
+    "head_block",
     "kernel_precision",
     "message_op",
+    "multi_blocks",
     "shares_for",
 ]
 
@@ -76,6 +78,19 @@ def blocks_for(rows: int, width: int) -> Blocks:
     return Blocks(128, 32, columns, {"num_warps": 8, "num_stages": 2})
 
 
+def multi_blocks(rows: int, width: int) -> Blocks:
+    """Block sizes of the multi-edge kernels, whose sources go one by one."""
+    columns = min(128, max(16, _power(width)))
+    if INTERPRETED:
+        return Blocks(16, 1, min(columns, 32), {})
+    return Blocks(32 if rows <= 32 else 64, 1, columns, {"num_warps": 4, "num_stages": 1})
+
+
+def head_block(width: int) -> int:
+    """Block size of a head of so many features, which is not divided."""
+    return max(16, _power(width))
+
+
 def shares_for(programs: int, sources: int, block: int) -> int:
     """In how many shares sources are divided so that few rows still fill the device."""
     if INTERPRETED:
@@ -83,7 +98,7 @@ def shares_for(programs: int, sources: int, block: int) -> int:
     return max(1, min(-(-sources // (2 * block)), _PROGRAMS // max(programs, 1)))
 
 
-def message_op(name: str) -> Callable[[Callable[..., Tensor]], CustomOpDef]:
+def message_op(name: str) -> Callable[[Callable[..., Tensor | tuple[Tensor, ...]]], CustomOpDef]:
     """Register an operator of namespace ``wsgraph_encoders``.
 
     Compiled kernels are visible to ``torch.compile`` (``triton_op``); interpreted ones have none of what it

@@ -13,6 +13,7 @@ from wsgraph_encoders.messages.wiring import DenseWiring
 from wsgraph_encoders.triton.ladder import expand, ladder
 from wsgraph_encoders.triton.launch import check_precision
 from wsgraph_encoders.triton.level import choose_level
+from wsgraph_encoders.triton.multi import multi
 from wsgraph_encoders.triton.single import single
 
 if TYPE_CHECKING:
@@ -59,6 +60,32 @@ class TritonMessage:
         out: Tensor = single(w, u, coefficients, fourier, frequencies, inverse, rungs, level, precision)
         return out.flatten(1, 2)
 
+    def multi(
+        self,
+        wiring: Wiring,
+        weights: Tensor,
+        heads: Tensor,
+        offset: Tensor,
+        edge: ScalarMap,
+        first: Tensor,
+    ) -> Tensor:
+        """Eq. 5; see :meth:`wsgraph_encoders.messages.interface.Message.multi`."""
+        batch = len(weights)
+        heads, offset = heads.expand(batch, -1, -1, -1), offset.expand(batch, -1, -1)
+        if not isinstance(wiring, DenseWiring):
+            return _for_pairs(weights, edge).multi(wiring, weights, heads, offset, edge, first)
+        w = _as_stored(weights)
+        if not w.numel():
+            return offset.new_zeros(batch, wiring.total_dst, first.shape[-1])
+        per_group = batch, wiring.groups, wiring.n_src
+        at_sources = heads.reshape(*per_group, *first.shape[:2]), offset.reshape(*per_group, -1)
+        scale = self.ladder(edge.frequencies)
+        coefficients, fourier, (frequencies, inverse, rungs, *_) = expand(edge, scale)
+        level, precision = choose_level(_flat(w), scale), check_precision(self.precision)
+        functions = coefficients, fourier, frequencies, inverse, rungs, level, precision
+        out: Tensor = multi(w, *at_sources, first, *functions)
+        return out.flatten(1, 2)
+
     def constant(self, wiring: Wiring, value: Tensor, sources: Tensor) -> Tensor:
         """See :meth:`wsgraph_encoders.messages.interface.Message.constant`: sources first."""
         return value * wiring.sum_sources(sources)
@@ -85,6 +112,12 @@ def _for_pairs(weights: Tensor, edge: ScalarMap) -> Message:
     """How lists of pairs are computed: as it is written, unless they are as many as edges of dense blocks."""
     few = weights.numel() * max(2 * len(edge.frequencies), edge.weight.shape[0]) <= _FEW
     return ReferenceMessage() if few else SpectralMessage()
+
+
+def _flat(w: Tensor) -> Tensor:
+    """``[b, g, r, s, m]`` as matrices, in any order: a view of weights that lie as convolutions' do."""
+    with_rows = w.stride(2) == w.shape[4] * w.stride(4)  # transposed convolutions
+    return w.movedim(-1, 3).flatten(2, 3) if with_rows else w.flatten(3)
 
 
 def _as_stored(weights: Tensor) -> Tensor:

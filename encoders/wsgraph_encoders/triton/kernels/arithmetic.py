@@ -5,7 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-__all__ = ["any_of", "phase_of", "product", "rounded"]
+__all__ = ["any_of", "phase_of", "product", "rounded", "wide"]
 
 
 @triton.jit
@@ -40,3 +40,9 @@ def phase_of(w, b):
 def any_of(mask):
     """Whether any element of a two-dimensional mask is set."""
     return tl.max(tl.max(mask.to(tl.int32), 1), 0) > 0
+
+
+@triton.jit
+def wide(i):
+    """An index in 64 bits: products with strides of large matrices overflow 32."""
+    return tl.full((), 0, tl.int64) + i
