@@ -35,9 +35,7 @@ def test_opcheck_of_gradients_and_counts() -> None:
     plain, (*scale, level, precision) = (w.detach(), u.detach(), dm), arguments[4:]
     coefficients, fourier = (x.detach() for x in arguments[2:4] if isinstance(x, Tensor))
     torch.library.opcheck(single.single_weights, (*plain, coefficients, fourier, *scale, level, precision))
-    torch.library.opcheck(
-        single.single_coefficients, (*plain, *scale, level, len(coefficients), precision)
-    )
+    torch.library.opcheck(single.single_coefficients, (*plain, *scale, level, len(coefficients), precision))
     torch.library.opcheck(single.outside_counts, (w.detach(), scale[1]))
 
 

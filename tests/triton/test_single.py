@@ -66,7 +66,9 @@ def test_weights_outside_the_interval_are_exact(kind: str) -> None:
     }[kind]
     drawn = operands(DenseWiring(1, 19, 21), w, 6)
     if kind == "enormous":  # no digit of these phases means anything: only that results are finite
-        assert all(torch.isfinite(x).all() for x in drawn.results(TritonMessage("ieee"), torch.ones(1, 19, 6)))
+        assert all(
+            torch.isfinite(x).all() for x in drawn.results(TritonMessage("ieee"), torch.ones(1, 19, 6))
+        )
         return
     # float32 rounds the phase of a weight of 30 to 2e-5 of a turn, in the naive formula too.
     check(drawn, tolerance=2e-6 if kind == "zero" else 1e-4)

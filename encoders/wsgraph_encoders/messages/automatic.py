@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from wsgraph_encoders.fourier import ScalarMap
     from wsgraph_encoders.messages.interface import Message
     from wsgraph_encoders.messages.wiring import Wiring
+    from wsgraph_encoders.triton.message import TritonMessage
 
 __all__ = ["AutomaticMessage"]
 
@@ -22,7 +23,7 @@ class AutomaticMessage:
 
     def __init__(self) -> None:
         self._plain: Message = SpectralMessage()
-        self._fused: Message | None = None
+        self._fused: TritonMessage | None = None
 
     def single(self, wiring: Wiring, weights: Tensor, sources: Tensor, edge: ScalarMap) -> Tensor:
         """Eq. 4; see :meth:`Message.single`."""
@@ -48,11 +49,15 @@ class AutomaticMessage:
         """See :meth:`Message.project`."""
         return self._on(weight).project(values, inner, weight, bias)
 
-    def _on(self, like: Tensor) -> Message:
+    def fused(self, like: Tensor) -> TritonMessage | None:
+        """The kernels, where they take over for tensors of this device and dtype."""
         if not fused_on(like):
-            return self._plain
+            return None
         if self._fused is None:
             from wsgraph_encoders.triton.message import TritonMessage
 
             self._fused = TritonMessage()
         return self._fused
+
+    def _on(self, like: Tensor) -> Message:
+        return self.fused(like) or self._plain

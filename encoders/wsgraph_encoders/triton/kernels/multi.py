@@ -63,7 +63,19 @@ def hidden_units(
     for n in range(parallel):
         w = weight_column(w_ptr + n * w_parallel, r, rows, w_row)
         g = edge_map(
-            w, inverse, strays, g_ptr, terms, fourier_ptr, frequencies_ptr, count, e, width_e, PRECISION, BR, BE
+            w,
+            inverse,
+            strays,
+            g_ptr,
+            terms,
+            fourier_ptr,
+            frequencies_ptr,
+            count,
+            e,
+            width_e,
+            PRECISION,
+            BR,
+            BE,
         )
         head = tl.load(heads_ptr + (source * parallel + n) * width_e + e, mask=e < width_e, other=0.0)
         tile = first_tile(first_ptr, n, e, c, width_e, width)

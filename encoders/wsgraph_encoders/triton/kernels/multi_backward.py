@@ -184,13 +184,23 @@ def multi_backward_kernel(
         for n in range(parallel):
             w = weight_column(at + n * w_parallel, r, rows, w_row)
             g = edge_map(
-                w, inverse, strays, g_ptr, terms, fourier_ptr, frequencies_ptr, count, e, width_e, PRECISION, BR, BE
+                w,
+                inverse,
+                strays,
+                g_ptr,
+                terms,
+                fourier_ptr,
+                frequencies_ptr,
+                count,
+                e,
+                width_e,
+                PRECISION,
+                BR,
+                BE,
             )
             of_head = (source * parallel + n) * width_e + e
             head = tl.load(heads_ptr + of_head, mask=e < width_e, other=0.0)
-            d_tile = product(
-                tl.trans(g * head[None, :]), dh, tl.zeros((BE, BC), tl.float32), PRECISION
-            )
+            d_tile = product(tl.trans(g * head[None, :]), dh, tl.zeros((BE, BC), tl.float32), PRECISION)
             tile_at = d_first_ptr + (n * width_e + e)[:, None] * width + c[None, :]
             mask = (e < width_e)[:, None] & (c < width)[None, :]
             tl.atomic_add(tile_at, d_tile, mask=mask, sem="relaxed")
@@ -199,7 +209,18 @@ def multi_backward_kernel(
             tl.atomic_add(d_heads_ptr + of_head, tl.sum(dy * g, 0), mask=e < width_e, sem="relaxed")
             dg = dy * head[None, :]
             slope = _inside(
-                dg_ptr + first_term * width_e, w, inverse, dg, g_ptr, terms, e, width_e, WEIGHTS, PRECISION, BR, BE
+                dg_ptr + first_term * width_e,
+                w,
+                inverse,
+                dg,
+                g_ptr,
+                terms,
+                e,
+                width_e,
+                WEIGHTS,
+                PRECISION,
+                BR,
+                BE,
             )
             if strays > 0:
                 slope += _outside(

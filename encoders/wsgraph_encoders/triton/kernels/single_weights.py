@@ -32,7 +32,9 @@ def _inside(total, w, inverse, dm, u, g_ptr, terms, width, c, PRECISION: tl.cons
 
 
 @triton.jit
-def _outside(total, w, outside, dm, u, fourier_ptr, frequencies_ptr, count, width, c, PRECISION: tl.constexpr):
+def _outside(
+    total, w, outside, dm, u, fourier_ptr, frequencies_ptr, count, width, c, PRECISION: tl.constexpr
+):
     chosen = outside.to(tl.float32)
     for f in range(count):
         b = tl.load(frequencies_ptr + f)
