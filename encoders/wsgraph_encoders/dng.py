@@ -90,7 +90,7 @@ class DNGEncoder(nn.Module):
             EncoderError: ``per_step`` parameters are for another architecture.
         """
         results: list[tuple[Tensor, Mapping[int, Tensor]] | None] = [None] * batch.size
-        groups = [group.fresh() for group in batch.groups]
+        groups = [group.fresh(self.fourier.b.device) for group in batch.groups]
         for group, (embedding, kept) in zip(groups, self._encode_all(groups, keep=memories), strict=True):
             for row, position in enumerate(group.positions):
                 own = {block: memory[row] for block, memory in kept.items()}

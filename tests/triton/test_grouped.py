@@ -42,10 +42,10 @@ def test_a_batch_of_unlike_networks_in_step() -> None:
     torch.manual_seed(0)
     streams = [stream(name) for name in ("mlp", "vit", "mlp")]
     encoder = DNGEncoder(DNGConfig(frequencies=3, hidden=5, passes=2, readout="mean")).to(DEVICE)
-    groups = [group.fresh() for group in collate(streams).groups]
+    groups = [group.fresh(DEVICE) for group in collate(streams).groups]
     with torch.no_grad():
         encoder.message = message_function("reference")
-        alone = [encoder.encode_group(group.fresh(), keep=False) for group in groups]
+        alone = [encoder.encode_group(group.fresh(DEVICE), keep=False) for group in groups]
         together = encode_together(encoder, groups, TritonMessage("ieee"), keep=False)
     for (embedding, kept), (expected, expected_kept) in zip(together, alone, strict=True):
         assert relative(embedding, expected.cpu().double()) <= 1e-4
