@@ -7,6 +7,7 @@ table of segments (:mod:`wsgraph_encoders.triton.layout`); all else is float32.
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -129,7 +130,7 @@ def single(
         *layout.sizes,
         width,
         len(frequencies),
-        out[0, ..., 0].numel(),
+        prod(layout.out_shape),
         GROUPED=segments is not None,
         PRECISION=kernel_precision(precision),
         BR=blocks.rows,
