@@ -102,7 +102,7 @@ class EncoderPass(nn.Module):
         links: tuple[Link, ...],
         memories: Mapping[int, Tensor],
     ) -> tuple[str, Call]:
-        """The messages along one link of each step, all with the same sources: name of their map, operands."""
+        """The map's name and the operands of the messages along one link of each step."""
         link, dtype = links[0], setting.fourier.b.dtype
         feature, wiring = link.edge.feature, link.wiring
         if link.kind == "learned":

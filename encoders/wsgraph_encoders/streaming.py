@@ -113,7 +113,7 @@ class ReadAhead(EventStream):
             if not bool(finite):
                 raise CheckpointError(
                     f"parameter {name!r} has elements that are NaN or infinite",
-                    remedy="leave this checkpoint out, or repair it; stream.nonfinite() lists all such tensors",
+                    remedy="leave it out, or repair it; stream.nonfinite() lists all such tensors",
                 )
 
     def _send_for_next(self) -> None:

@@ -56,7 +56,7 @@ class CudaTransfer:
 
     def __init__(self, device: torch.device, buffers: int) -> None:
         self._device = device
-        self._stream = torch.cuda.Stream(device)
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch's
         self._buffers: list[Tensor | None] = [None] * buffers
         self._busy: list[torch.cuda.Event | None] = [None] * buffers
         self._turn = 0
@@ -71,7 +71,7 @@ class CudaTransfer:
         staged.copy_(tensor)
         with torch.cuda.stream(self._stream):
             arrived = staged.to(self._device, non_blocking=True)
-            event = torch.cuda.Event()
+            event = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch's
             event.record()
         self._busy[turn] = event
         return Arrival(arrived, event)

@@ -48,7 +48,7 @@ def test_few_blocks_of_weights_are_there_at_once(monkeypatch: pytest.MonkeyPatch
         def receive(self, arrival: Arrival) -> Tensor:
             return arrival.tensor
 
-    monkeypatch.setattr(streaming, "transfer_to", lambda device, buffers: Copying())
+    monkeypatch.setattr(streaming, "transfer_to", lambda *_: Copying())
     deep = compiled(mlp(*[20] * 12), "1x20")
     encode_streamed(DNGEncoder(CONFIG), deep, ahead=2)
     assert len(blocks) > 11

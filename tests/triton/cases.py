@@ -46,7 +46,7 @@ class Operands(NamedTuple):
 
 
 def operands(wiring: Wiring, weights: Tensor, width: int, frequencies: int = 4, e: int = 0) -> Operands:
-    """Random parameters for weights ``[b, *wiring.shape, m]``; heads of width e for several parallel edges."""
+    """Random parameters for weights ``[b, *wiring.shape, m]``; heads are e wide if there are any."""
     batch, m = len(weights), weights.shape[-1]
     n_src = wiring.groups * wiring.n_src
     shapes: list[tuple[int, ...]] = [(e or width, 2 * frequencies), (e or width,)]

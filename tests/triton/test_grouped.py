@@ -19,7 +19,11 @@ def test_unlike_blocks_in_one_launch() -> None:
     edge = ScalarMap(3 * torch.randn(4), torch.randn(5, 8).requires_grad_(), torch.randn(5).requires_grad_())
     wide = ScalarMap(*(x.detach().double().requires_grad_() for x in edge))
     requests, leaves, exact, expected = [], [*edge[1:]], [*wide[1:]], []
-    for batch, groups, n_dst, n_src, shared in ((1, 1, 17, 3, False), (2, 1, 2, 18, True), (2, 2, 3, 5, False)):
+    for batch, groups, n_dst, n_src, shared in (
+        (1, 1, 17, 3, False),
+        (2, 1, 2, 18, True),
+        (2, 2, 3, 5, False),
+    ):
         wiring = DenseWiring(groups, n_dst, n_src)
         w = (0.05 * torch.randn(batch, *wiring.shape, 1)).index_fill(2, torch.tensor([1]), 2.0)
         u = torch.randn(1 if shared else batch, groups * n_src, 5)

@@ -70,7 +70,7 @@ class GraphedEncoder:
         return self._embedding[0].clone()
 
     def _warm_up(self, device: torch.device) -> None:
-        beside = torch.cuda.Stream(device)
+        beside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch's
         beside.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(beside):
             for _ in range(_WARM_UP):

@@ -61,7 +61,7 @@ def grouped_single(requests: Sequence[Request], expansion: Expansion, precision:
     out: Tensor = single(
         weights, u, coefficients, fourier, *ladder[:3], level, precision, *table, sum(counts)
     )
-    parts = zip(out.split(counts), requests, strict=True)
+    parts = zip(torch.split(out, counts), requests, strict=True)
     return [part.reshape(len(request.weights), -1, u.shape[-1]) for part, request in parts]
 
 

@@ -106,7 +106,7 @@ def _(frequencies: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 @lru_cache(maxsize=1)
 def _tables() -> tuple[Tensor, Tensor, Tensor]:
-    """Interpolation nodes in [-1, 1] ``[rows]``, from values there to coefficients ``[rows, rows]``, and 1."""
+    """Interpolation nodes ``[rows]``, from values there to coefficients ``[rows, rows]``, and those of 1."""
     nodes, transforms, constants = [], [], []
     for _, terms in rungs():
         k = torch.arange(terms, dtype=torch.float64)
@@ -116,7 +116,8 @@ def _tables() -> tuple[Tensor, Tensor, Tensor]:
         nodes.append(angles.cos())
         transforms.append(transform)
         constants.append((k == 0).float().unsqueeze(1))
-    return torch.cat(nodes), torch.block_diag(*transforms), torch.cat(constants)
+    joined: Tensor = torch.block_diag(*transforms)  # type: ignore[no-untyped-call]  # torch's
+    return torch.cat(nodes), joined, torch.cat(constants)
 
 
 def expand(g: ScalarMap, ladder: Ladder) -> Expansion:

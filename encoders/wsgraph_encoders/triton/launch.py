@@ -29,6 +29,7 @@ __all__ = [
     "message_op",
     "multi_blocks",
     "shares_for",
+    "tuning_size",
 ]
 
 Precision: TypeAlias = Literal["ieee", "tf32x3", "tf32", "bf16"]
@@ -39,6 +40,8 @@ PRECISIONS: tuple[Precision, ...] = ("ieee", "tf32x3", "tf32", "bf16")
 INTERPRETED: bool = not isinstance(single_kernel, JITFunction)
 """Whether Triton's interpreter runs the kernels (``TRITON_INTERPRET=1``)."""
 
+_TUNED = 1 << 18
+"""Weights of a matrix from which on trying out block sizes pays."""
 _PROGRAMS = 528
 """Programs that fill a GPU: four on each of an H200's 132 multiprocessors."""
 
@@ -76,6 +79,13 @@ def blocks_for(rows: int, width: int) -> Blocks:
     if rows <= 64:
         return Blocks(64, 32, columns, {"num_warps": 4, "num_stages": 2})
     return Blocks(128, 32, columns, {"num_warps": 8, "num_stages": 2})
+
+
+def tuning_size(rows: int, sources: int) -> int:
+    """Zero for matrices whose block sizes are fixed, else the class of size that they are tuned for."""
+    if INTERPRETED or rows <= 64 or rows * sources < _TUNED:
+        return 0
+    return 1 if rows * sources < 64 * _TUNED else 2
 
 
 def multi_blocks(rows: int, width: int) -> Blocks:

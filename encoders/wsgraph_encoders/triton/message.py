@@ -101,7 +101,8 @@ class TritonMessage:
         """The ladder of an encoder's frequencies, kept as long as they do not change."""
         if torch.compiler.is_compiling() or frequencies.is_inference():
             return ladder(frequencies)
-        key = frequencies.data_ptr(), frequencies._version, len(frequencies), frequencies.device
+        version = frequencies._version  # noqa: SLF001  torch's count of in-place changes
+        key = frequencies.data_ptr(), version, len(frequencies), frequencies.device
         if key not in self._ladders:
             # Holding the frequencies keeps their address from being given to others.
             self._ladders = {key: (frequencies, ladder(frequencies))}

@@ -15,10 +15,16 @@ from torch import Tensor
 from torch.library import wrap_triton
 
 from wsgraph_encoders.triton.kernels.outside import outside_kernel
-from wsgraph_encoders.triton.kernels.single import single_kernel
+from wsgraph_encoders.triton.kernels.single import single_kernel, tuned_single_kernel
 from wsgraph_encoders.triton.kernels.single_coefficients import single_coefficients_kernel
 from wsgraph_encoders.triton.kernels.single_weights import single_weights_kernel
-from wsgraph_encoders.triton.launch import blocks_for, kernel_precision, message_op, shares_for
+from wsgraph_encoders.triton.launch import (
+    blocks_for,
+    kernel_precision,
+    message_op,
+    shares_for,
+    tuning_size,
+)
 from wsgraph_encoders.triton.layout import TABLE_ROWS, layout_of
 
 if TYPE_CHECKING:
@@ -86,7 +92,7 @@ def single(
     precision: str,
     segments: Tensor | None = None,
     tiles: Tensor | None = None,
-    transposed: Tensor | None = None,
+    transposed: Tensor | None = None,  # noqa: ARG001  for the gradient
     out_rows: int = 0,
 ) -> Tensor:
     """The sum over s of g(w_rs) ⊙ u_s, differentiable in w, u, coefficients and fourier.
@@ -116,28 +122,21 @@ def single(
     shares = shares_for(row_tiles * columns, layout.sizes[1], blocks.sources)
     make = u.new_empty if segments is None else u.new_zeros
     out = make(shares, *layout.out_shape, width)
-    wrap_triton(single_kernel)[row_tiles, columns, shares](
-        w,
-        u,
-        out,
-        coefficients.contiguous(),
-        fourier.contiguous(),
-        frequencies,
-        inverse,
-        rungs,
-        level,
-        *layout.tables,
-        *layout.sizes,
-        width,
-        len(frequencies),
-        prod(layout.out_shape),
-        GROUPED=segments is not None,
-        PRECISION=kernel_precision(precision),
-        BR=blocks.rows,
-        BS=blocks.sources,
-        BC=blocks.columns,
-        **blocks.options,
-    )
+    operands = (
+        w, u, out, coefficients.contiguous(), fourier.contiguous(), frequencies, inverse, rungs, level,
+        *layout.tables, *layout.sizes, width, len(frequencies), prod(layout.out_shape),
+        segments is not None, kernel_precision(precision),
+    )  # fmt: skip
+    size = tuning_size(layout.sizes[0], layout.sizes[1])
+    if size:
+
+        def grid(meta: dict[str, int]) -> tuple[int, int, int]:
+            return layout.row_tiles(meta["BR"]), columns, shares
+
+        wrap_triton(tuned_single_kernel)[grid](*operands, SIZE=size, BC=blocks.columns)
+    else:
+        fixed = {"BC": blocks.columns, "BR": blocks.rows, "BS": blocks.sources, **blocks.options}
+        wrap_triton(single_kernel)[row_tiles, columns, shares](*operands, SIZE=0, **fixed)
     return out.sum(0) if shares > 1 else out.squeeze(0)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from wsgraph_encoders.maps import SingleMap
 from wsgraph_encoders.messages.wiring import DenseWiring
-from wsgraph_encoders.passes import stacked_links
+from wsgraph_encoders.passes import EncoderPass, stacked_links
 from wsgraph_encoders.readouts import History
 from wsgraph_encoders.triton.grouped import Request, grouped_single
 from wsgraph_encoders.triton.ladder import expand
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wsgraph_encoders.batch import Group
     from wsgraph_encoders.dng import DNGEncoder
     from wsgraph_encoders.maps import Call
-    from wsgraph_encoders.passes import EncoderPass, Setting
+    from wsgraph_encoders.passes import Setting
     from wsgraph_encoders.program import Step
     from wsgraph_encoders.triton.message import TritonMessage
 
@@ -100,6 +100,7 @@ def _round(
     message: TritonMessage,
 ) -> None:
     encode = encoder.passes[number]
+    assert isinstance(encode, EncoderPass)
     inner = [(run, steps) for run, steps in active if steps[0].links]
     for run, steps in active:
         if not steps[0].links:
@@ -130,11 +131,11 @@ def _remember(
         rows.append([x.expand(*shapes[-1], -1).flatten(0, 1) for x in (gates, message)])
     gates, message = (torch.cat(column).unsqueeze(0) for column in zip(*rows, strict=True))
     memory = encode.remember(inner[0][1], gates, message).squeeze(0)
-    parts = memory.split([batch * n for batch, n in shapes])
+    parts = torch.split(memory, [batch * n for batch, n in shapes])
     for (run, steps), part, (batch, n) in zip(inner, parts, shapes, strict=True):
         whole = part.reshape(batch, n, -1).expand(len(run.group.streams), -1, -1)
         sizes = [step.node.size for step in steps]
-        run.memories.update(zip((step.node.id for step in steps), whole.split(sizes, 1), strict=True))
+        run.memories.update(zip((step.node.id for step in steps), torch.split(whole, sizes, 1), strict=True))
 
 
 def _sums(
@@ -153,9 +154,7 @@ def _sums(
     return [sum(own[1:], own[0]) for own in parts]
 
 
-def _messages(
-    maps: ModuleDict, calls: Sequence[tuple[str, Call]], message: TritonMessage
-) -> list[Tensor]:
+def _messages(maps: ModuleDict, calls: Sequence[tuple[str, Call]], message: TritonMessage) -> list[Tensor]:
     """The message of each call: small dense blocks with the same map in one launch, others one by one."""
     found: dict[int, Tensor] = {}
     together: dict[str, list[int]] = defaultdict(list)
@@ -171,7 +170,9 @@ def _messages(
 
 
 def _is_small(call: Call) -> bool:
-    return isinstance(call.wiring, DenseWiring) and call.weights.dim() > 1 and 0 < call.weights.numel() <= _SMALL
+    return (
+        isinstance(call.wiring, DenseWiring) and call.weights.dim() > 1 and 0 < call.weights.numel() <= _SMALL
+    )
 
 
 def _single_together(
@@ -179,7 +180,7 @@ def _single_together(
 ) -> list[Tensor]:
     assert isinstance(single_map, SingleMap)
     mapped = single_map.node(torch.cat([call.sources.flatten(0, 1) for call in calls]))
-    rows = mapped.split([call.sources.shape[0] * call.sources.shape[1] for call in calls])
+    rows = torch.split(mapped, [call.sources.shape[0] * call.sources.shape[1] for call in calls])
     requests = []
     for call, part in zip(calls, rows, strict=True):
         assert isinstance(call.wiring, DenseWiring)

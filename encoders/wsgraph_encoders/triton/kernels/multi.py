@@ -1,4 +1,4 @@
-"""Eq. 5 in one kernel: m[r, c] = Σ_s relu(offset[s, c] + Σ_nec' g_e(w[r, s, n]) head[s, n, e] first[n, e, c]).
+"""Eq. 5 in one kernel: m[r, c] = Σ_s relu(offset[s, c] + Σ_ne g_e(w[r, s, n]) head[s, n, e] first[n, e, c]).
 
 A program holds the hidden units of one source and a tile of destinations, adds one parallel edge after the
 other on tensor cores, and sums over sources after the ReLU. Nothing of the size of the edges is written.

@@ -47,7 +47,7 @@ def locate(
 
 @triton.jit
 def source_range(sources, axis: tl.constexpr, BS: tl.constexpr):
-    """This program's share of the sources, where several programs divide them: first and one past the last."""
+    """This program's share of the sources, where several divide them: first and one past the last."""
     share = tl.cdiv(tl.cdiv(sources, BS), tl.num_programs(axis)) * BS
     start = tl.program_id(axis) * share
     return start, tl.minimum(start + share, sources)

@@ -15,7 +15,7 @@ from wsgraph_encoders.triton.kernels.arithmetic import any_of, phase_of, product
 from wsgraph_encoders.triton.kernels.segments import locate, source_range
 from wsgraph_encoders.triton.kernels.tiles import feature_tile, weight_tile
 
-__all__ = ["single_kernel"]
+__all__ = ["single_kernel", "tuned_single_kernel"]
 
 
 @triton.jit
@@ -72,14 +72,15 @@ def single_kernel(
     out_rows,
     GROUPED: tl.constexpr,
     PRECISION: tl.constexpr,
+    SIZE: tl.constexpr,  # noqa: ARG001  the tuner keeps its choices by it
+    BC: tl.constexpr,
     BR: tl.constexpr,
     BS: tl.constexpr,
-    BC: tl.constexpr,
 ):
     """One tile of rows and of columns, over its share of the sources; grid (row tiles, columns, shares).
 
     ``out`` is [shares, out_rows, width]; every element is written. ``level`` is [segments, 2]: the rung, and
-    how many stretches of weights lie outside its interval.
+    how many stretches of weights lie outside its interval. The tuner keeps its choices by ``SIZE``.
     """
     segment, tile, first, w_row, w_source, rows, sources, first_source, first_row = locate(
         segments_ptr, tiles_ptr, rows, sources, groups, w_batch, w_group, w_row, w_source, GROUPED, BR
@@ -110,3 +111,17 @@ def single_kernel(
     row = tl.program_id(2) * out_rows + first_row + r
     mask = (r < rows)[:, None] & (c < width)[None, :]
     tl.store(out_ptr + row[:, None] * width + c[None, :], total, mask=mask)
+
+
+tuned_single_kernel = triton.autotune(
+    configs=[
+        triton.Config({"BR": 128, "BS": 32}, num_warps=8, num_stages=2),
+        triton.Config({"BR": 128, "BS": 32}, num_warps=4, num_stages=2),
+        triton.Config({"BR": 128, "BS": 64}, num_warps=8, num_stages=2),
+        triton.Config({"BR": 64, "BS": 32}, num_warps=4, num_stages=2),
+        triton.Config({"BR": 64, "BS": 64}, num_warps=4, num_stages=2),
+        triton.Config({"BR": 256, "BS": 32}, num_warps=8, num_stages=2),
+    ],
+    key=["width", "SIZE", "PRECISION"],
+)(single_kernel)
+"""For large matrices, with block sizes that are tried out on the GPU at hand when they are first needed."""

@@ -78,7 +78,7 @@ def single_weights_kernel(
 ):
     """One tile of rows over its share of the sources; grid (row tiles, shares).
 
-    ``dw`` is float32. Of a batch it is [segments, rows, sources]; of a table it has the layout of the weights.
+    ``dw`` is float32. Of a batch it is [segments, rows, sources]; of a table the weights' layout.
     """
     segment, tile, first, w_row, w_source, rows, sources, first_source, first_row = locate(
         segments_ptr, tiles_ptr, rows, sources, groups, w_batch, w_group, w_row, w_source, GROUPED, BR
