@@ -22,7 +22,7 @@ def check(drawn: Operands, precision: str = "ieee", tolerance: float = 5e-6) -> 
     ("batch", "wiring", "m", "e", "width"),
     [
         (1, DenseWiring(1, 1, 1), 2, 1, 1),
-        (2, DenseWiring(1, 17, 3), 2, 5, 7),
+        (2, DenseWiring(1, 17, 1), 2, 5, 7),
         (1, DenseWiring(2, 3, 2), 3, 17, 35),
     ],
 )

@@ -5,10 +5,12 @@ import torch
 from torch import Tensor
 
 from tests.triton.cases import DEVICE, ON_GPU, operands, relative
+from wsgraph_encoders.errors import EncoderError
 from wsgraph_encoders.fourier import ScalarMap
 from wsgraph_encoders.messages.wiring import DenseWiring
 from wsgraph_encoders.triton import single
 from wsgraph_encoders.triton.ladder import expand, ladder
+from wsgraph_encoders.triton.launch import kernel_precision
 from wsgraph_encoders.triton.message import TritonMessage
 
 
@@ -43,7 +45,7 @@ def test_opcheck_of_gradients_and_counts() -> None:
 def test_compiles_without_graph_breaks(backend: str) -> None:
     torch.manual_seed(0)
     drawn = operands(DenseWiring(1, 4, 5), 0.05 * torch.randn(1, 1, 4, 5, 1), 3, frequencies=2)
-    message = TritonMessage("ieee")
+    message = TritonMessage()
 
     def run(weights: Tensor, *parameters: Tensor) -> Tensor:
         return drawn._replace(weights=weights, parameters=parameters).run(message)
@@ -56,3 +58,11 @@ def test_compiles_without_graph_breaks(backend: str) -> None:
     for found, exact in zip(torch.autograd.grad(out, leaves, upstream), wanted, strict=True):
         assert relative(found, exact.cpu().double()) <= 1e-5
     assert relative(out, expected.cpu().double()) <= 1e-5
+
+
+def test_the_precision_follows_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    for setting, name in (("highest", "tf32x3"), ("high", "tf32"), ("medium", "bf16")):
+        monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda setting=setting: setting)
+        assert kernel_precision("torch") == kernel_precision(name)
+    with pytest.raises(EncoderError, match="got 'float8'"):
+        TritonMessage("float8")

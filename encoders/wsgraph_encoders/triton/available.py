@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,6 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["fused_on"]
 
+_INSTALLED = importlib.util.find_spec("triton") is not None
+
 
 def fused_on(like: Tensor) -> bool:
     """Whether the kernels take over: float32 on CUDA, with Triton installed.
@@ -20,9 +21,4 @@ def fused_on(like: Tensor) -> bool:
     Args:
         like: a tensor of the encoder's device and dtype.
     """
-    return like.is_cuda and like.dtype == torch.float32 and _installed()
-
-
-@cache
-def _installed() -> bool:
-    return importlib.util.find_spec("triton") is not None
+    return like.is_cuda and like.dtype == torch.float32 and _INSTALLED

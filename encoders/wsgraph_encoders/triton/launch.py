@@ -23,7 +23,6 @@ __all__ = [
     "Blocks",
     "Precision",
     "blocks_for",
-    "check_precision",
     "head_block",
     "kernel_precision",
     "message_op",
@@ -32,10 +31,14 @@ __all__ = [
     "tuning_size",
 ]
 
-Precision: TypeAlias = Literal["ieee", "tf32x3", "tf32", "bf16"]
-"""Of the operands of products; sums are in float32 in all of them."""
+Precision: TypeAlias = Literal["torch", "ieee", "tf32x3", "tf32", "bf16"]
+"""Of the operands of products; sums are in float32 in all of them. ``torch`` follows
+``torch.set_float32_matmul_precision``: highest is tf32x3, high tf32, medium bf16."""
 
-PRECISIONS: tuple[Precision, ...] = ("ieee", "tf32x3", "tf32", "bf16")
+PRECISIONS: tuple[Precision, ...] = ("torch", "ieee", "tf32x3", "tf32", "bf16")
+
+_BY_SETTING = {"highest": "tf32x3", "high": "tf32", "medium": "bf16"}
+_INTERPRETED_AS = {"ieee": "ieee", "tf32x3": "ieee", "tf32": "tf32 emulated", "bf16": "bf16 emulated"}
 
 INTERPRETED: bool = not isinstance(single_kernel, JITFunction)
 """Whether Triton's interpreter runs the kernels (``TRITON_INTERPRET=1``)."""
@@ -63,10 +66,18 @@ class Blocks(NamedTuple):
 
 
 def kernel_precision(precision: str) -> str:
-    """What the kernels are told: the interpreter rounds operands itself, where it is to."""
-    if not INTERPRETED:
-        return precision
-    return {"ieee": "ieee", "tf32x3": "ieee", "tf32": "tf32 emulated", "bf16": "bf16 emulated"}[precision]
+    """What the kernels are told; the interpreter rounds operands itself, where it is to.
+
+    Torch's setting is looked up here, inside the operators, where ``torch.compile`` does not see it done.
+
+    Raises:
+        EncoderError: there is no such precision.
+    """
+    if precision not in PRECISIONS:
+        raise EncoderError(f"the precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+    if precision == "torch":
+        precision = _BY_SETTING[torch.get_float32_matmul_precision()]
+    return _INTERPRETED_AS[precision] if INTERPRETED else precision
 
 
 def blocks_for(rows: int, width: int) -> Blocks:
@@ -120,18 +131,3 @@ def message_op(name: str) -> Callable[[Callable[..., Tensor | tuple[Tensor, ...]
 
 def _power(size: int) -> int:
     return 1 << max(0, size - 1).bit_length()
-
-
-def check_precision(precision: str | None) -> Precision:
-    """A precision by name; where there is none, by torch's own setting for products of float32 matrices.
-
-    Raises:
-        EncoderError: there is no such precision.
-    """
-    if precision is None:
-        by_setting: dict[str, Precision] = {"highest": "tf32x3", "high": "tf32", "medium": "bf16"}
-        return by_setting[torch.get_float32_matmul_precision()]
-    for known in PRECISIONS:
-        if precision == known:
-            return known
-    raise EncoderError(f"the precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")

@@ -11,7 +11,7 @@ from wsgraph_encoders.messages.reference import ReferenceMessage
 from wsgraph_encoders.messages.spectral import SpectralMessage
 from wsgraph_encoders.messages.wiring import DenseWiring
 from wsgraph_encoders.triton.ladder import expand, ladder
-from wsgraph_encoders.triton.launch import check_precision
+from wsgraph_encoders.triton.launch import kernel_precision
 from wsgraph_encoders.triton.level import choose_level
 from wsgraph_encoders.triton.multi import multi
 from wsgraph_encoders.triton.single import single
@@ -33,15 +33,14 @@ class TritonMessage:
     """Messages by kernels; nothing that it does makes the processor wait for the device.
 
     Args:
-        precision: of the operands of products, see :data:`wsgraph_encoders.triton.launch.Precision`; None
-            follows ``torch.set_float32_matmul_precision``: highest is tf32x3, high tf32, medium bf16.
+        precision: of the operands of products, see :data:`wsgraph_encoders.triton.launch.Precision`.
 
     Raises:
         EncoderError: there is no such precision.
     """
 
-    def __init__(self, precision: str | None = None) -> None:
-        check_precision(precision)
+    def __init__(self, precision: str = "torch") -> None:
+        kernel_precision(precision)
         self.precision = precision
         self._ladders: dict[tuple[object, ...], tuple[Tensor, Ladder]] = {}
 
@@ -56,7 +55,7 @@ class TritonMessage:
         u = sources.reshape(batch, wiring.groups, wiring.n_src, -1)
         scale = self.ladder(edge.frequencies)
         coefficients, fourier, (frequencies, inverse, rungs, *_) = expand(edge, scale)
-        level, precision = choose_level(w, scale), check_precision(self.precision)
+        level, precision = choose_level(w, scale), self.precision
         out: Tensor = single(w, u, coefficients, fourier, frequencies, inverse, rungs, level, precision)
         return out.flatten(1, 2)
 
@@ -81,7 +80,7 @@ class TritonMessage:
         at_sources = heads.reshape(*per_group, *first.shape[:2]), offset.reshape(*per_group, -1)
         scale = self.ladder(edge.frequencies)
         coefficients, fourier, (frequencies, inverse, rungs, *_) = expand(edge, scale)
-        level, precision = choose_level(_flat(w), scale), check_precision(self.precision)
+        level, precision = choose_level(_flat(w), scale), self.precision
         functions = coefficients, fourier, frequencies, inverse, rungs, level, precision
         out: Tensor = multi(w, *at_sources, first, *functions)
         return out.flatten(1, 2)

@@ -19,7 +19,6 @@ from wsgraph_encoders.passes import EncoderPass, stacked_links
 from wsgraph_encoders.readouts import History
 from wsgraph_encoders.triton.grouped import Request, grouped_single
 from wsgraph_encoders.triton.ladder import expand
-from wsgraph_encoders.triton.launch import check_precision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -188,4 +187,4 @@ def _single_together(
         requests.append(Request(call.wiring, weights, part.reshape(*call.sources.shape[:2], -1)))
     edge = calls[0].fourier.map(single_map.edge)
     expansion = expand(edge, message.ladder(edge.frequencies))
-    return grouped_single(requests, expansion, check_precision(message.precision))
+    return grouped_single(requests, expansion, message.precision)

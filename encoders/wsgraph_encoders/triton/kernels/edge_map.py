@@ -11,9 +11,7 @@ import triton.language as tl
 
 from wsgraph_encoders.triton.kernels.arithmetic import phase_of, product
 
-__all__ = ["TERMS", "columns_of", "edge_map", "parameter_tile", "scaled"]
-
-TERMS: tl.constexpr = tl.constexpr(16)
+__all__ = ["columns_of", "edge_map", "parameter_tile", "scaled"]
 
 
 @triton.jit
