@@ -48,7 +48,7 @@ def cases(*, small: bool) -> list[tuple[triton.JITFunction, dict[str, object], d
         for rows, grouped in ((32, True),) if small else ((4096, False), (32, True)):
             rows_, sources, columns, options = blocks_for(rows, 64)
             blocks = tiny if small else {"BR": rows_, "BS": sources, "BC": columns}
-            shared = {"GROUPED": grouped, "PRECISION": precision, **blocks}
+            shared = {"GROUPED": grouped, "PARTS": 1, "PRECISION": precision, **blocks}
             for kernel in SINGLE:
                 extra = {"SIZE": 0} if kernel is single_kernel else {}
                 found.append((kernel, shared | extra, options))

@@ -27,6 +27,7 @@ __all__ = [
     "kernel_precision",
     "message_op",
     "multi_blocks",
+    "parts_of",
     "shares_for",
     "tuning_size",
 ]
@@ -90,6 +91,11 @@ def blocks_for(rows: int, width: int) -> Blocks:
     if rows <= 64:
         return Blocks(64, 32, columns, {"num_warps": 4, "num_stages": 2})
     return Blocks(128, 32, columns, {"num_warps": 8, "num_stages": 2})
+
+
+def parts_of(weights: Tensor) -> int:
+    """Into how many bfloat16 numbers a weight can be cut without loss."""
+    return {torch.bfloat16: 1, torch.float16: 2}.get(weights.dtype, 3)
 
 
 def tuning_size(rows: int, sources: int) -> int:

@@ -22,6 +22,7 @@ from wsgraph_encoders.triton.launch import (
     blocks_for,
     kernel_precision,
     message_op,
+    parts_of,
     shares_for,
     tuning_size,
 )
@@ -125,7 +126,7 @@ def single(
     operands = (
         w, u, out, coefficients.contiguous(), fourier.contiguous(), frequencies, inverse, rungs, level,
         *layout.tables, *layout.sizes, width, len(frequencies), prod(layout.out_shape),
-        segments is not None, kernel_precision(precision),
+        segments is not None, parts_of(w), kernel_precision(precision),
     )  # fmt: skip
     size = tuning_size(layout.sizes[0], layout.sizes[1])
     if size:
@@ -210,6 +211,7 @@ def single_coefficients(
         grad_rows,
         copies,
         GROUPED=segments is not None,
+        PARTS=parts_of(w),
         PRECISION=kernel_precision(precision),
         BR=blocks.rows,
         BS=blocks.sources,
@@ -279,6 +281,7 @@ def single_weights(
         u.shape[-1],
         len(frequencies),
         GROUPED=segments is not None,
+        PARTS=parts_of(w),
         PRECISION=kernel_precision(precision),
         BR=blocks.rows,
         BS=blocks.sources,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-__all__ = ["any_of", "phase_of", "product", "rounded", "wide"]
+__all__ = ["any_of", "operand_layout", "phase_of", "product", "rounded", "wide"]
 
 
 @triton.jit
@@ -27,6 +27,23 @@ def product(a, b, total, PRECISION: tl.constexpr):
         total = tl.dot(a, b, total, input_precision=PRECISION)
     else:
         total = tl.dot(rounded(a, PRECISION), rounded(b, PRECISION), total)
+    return total
+
+
+@triton.jit
+def operand_layout(x, PARTS: tl.constexpr, BR: tl.constexpr, BS: tl.constexpr):
+    """The same numbers in the registers in which tensor cores leave a result and read an operand.
+
+    What follows element by element stays there, so that the terms of a recurrence need not go through shared
+    memory one by one. It is the product with the identity, exact: numbers are cut into parts of bfloat16's
+    precision, which tf32 holds, and of which float32 takes three.
+    """
+    identity = (tl.arange(0, BS)[:, None] == tl.arange(0, BS)[None, :]).to(tl.float32)
+    total = tl.zeros((BR, BS), tl.float32)
+    for _ in tl.static_range(PARTS):
+        part = x.to(tl.bfloat16).to(tl.float32)
+        total = tl.dot(part, identity, total, input_precision="tf32")
+        x -= part
     return total
 
 

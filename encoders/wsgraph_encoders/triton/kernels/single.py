@@ -1,9 +1,9 @@
 """Eq. 4 in one kernel: m[r, c] = Σ_s Σ_k T_k(w[r, s]) G[k, c] u[s, c].
 
 A tile of weights is read once; T_k is made by its recurrence in registers and multiplied with G_k ⊙ u on
-tensor cores, all into one accumulator. Weights outside the interval are zero in every T_k. Where a matrix
-has any, its tiles are gone through again, and those with such weights add their sines and cosines in the
-same way, which is exact for any weight.
+tensor cores, all into one accumulator. A weight outside the interval counts as zero there. Where a matrix has
+any, its tiles are gone through again, and those with such weights add how their sines and cosines differ from
+those of zero in the same way, which is exact for any weight.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from wsgraph_encoders.triton.kernels.arithmetic import any_of, phase_of, product
+from wsgraph_encoders.triton.kernels.arithmetic import any_of, operand_layout, phase_of, product
 from wsgraph_encoders.triton.kernels.segments import locate, source_range
 from wsgraph_encoders.triton.kernels.tiles import feature_tile, weight_tile
 
@@ -19,11 +19,23 @@ __all__ = ["single_kernel", "tuned_single_kernel"]
 
 
 @triton.jit
-def _inside(total, w, inverse, u, g_ptr, terms, width, c, PRECISION: tl.constexpr):
-    x = w * inverse
-    inside = tl.abs(x) <= 1
-    x = tl.where(inside, x, 0.0)
-    term, before = inside.to(tl.float32), x  # T_0 and T_{-1} = T_1
+def _inside(
+    total,
+    w,
+    inverse,
+    u,
+    g_ptr,
+    terms,
+    width,
+    c,
+    PARTS: tl.constexpr,
+    PRECISION: tl.constexpr,
+    BR: tl.constexpr,
+    BS: tl.constexpr,
+):
+    inside = tl.abs(w * inverse) <= 1
+    x = operand_layout(tl.where(inside, w, 0.0), PARTS, BR, BS) * inverse
+    term, before = x * 0.0 + 1.0, x  # T_0 and T_{-1} = T_1
     for k in range(terms):
         g = tl.load(g_ptr + k * width + c, mask=c < width, other=0.0)
         total = product(term, u * g[None, :], total, PRECISION)
@@ -36,14 +48,12 @@ def _inside(total, w, inverse, u, g_ptr, terms, width, c, PRECISION: tl.constexp
 @triton.jit
 def _outside(total, w, outside, u, fourier_ptr, frequencies_ptr, count, width, c, PRECISION: tl.constexpr):
     here, chosen = c < width, outside.to(tl.float32)
-    constant = tl.load(fourier_ptr + 2 * count * width + c, mask=here, other=0.0)
-    total = product(chosen, u * constant[None, :], total, PRECISION)
     for f in range(count):
         phase = phase_of(w, tl.load(frequencies_ptr + f))
         sine = tl.load(fourier_ptr + f * width + c, mask=here, other=0.0)
         total = product(chosen * tl.sin(phase), u * sine[None, :], total, PRECISION)
         cosine = tl.load(fourier_ptr + (count + f) * width + c, mask=here, other=0.0)
-        total = product(chosen * tl.cos(phase), u * cosine[None, :], total, PRECISION)
+        total = product(chosen * (tl.cos(phase) - 1), u * cosine[None, :], total, PRECISION)
     return total
 
 
@@ -71,6 +81,7 @@ def single_kernel(
     count,
     out_rows,
     GROUPED: tl.constexpr,
+    PARTS: tl.constexpr,
     PRECISION: tl.constexpr,
     SIZE: tl.constexpr,  # noqa: ARG001  the tuner keeps its choices by it
     BC: tl.constexpr,
@@ -97,7 +108,7 @@ def single_kernel(
         s = s0 + tl.arange(0, BS)
         w = weight_tile(w_ptr + first, r, s, rows, sources, w_row, w_source)
         u = feature_tile(u_ptr, first_source, s, sources, c, width)
-        total = _inside(total, w, inverse, u, g_ptr, terms, width, c, PRECISION)
+        total = _inside(total, w, inverse, u, g_ptr, terms, width, c, PARTS, PRECISION, BR, BS)
     if strays > 0:
         for s0 in range(start, stop, BS):
             s = s0 + tl.arange(0, BS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from wsgraph_encoders.triton.kernels.arithmetic import any_of, phase_of, product
+from wsgraph_encoders.triton.kernels.arithmetic import any_of, operand_layout, phase_of, product
 from wsgraph_encoders.triton.kernels.segments import locate, source_range
 from wsgraph_encoders.triton.kernels.tiles import feature_tile, weight_tile
 
@@ -20,11 +20,23 @@ def _add(grad_ptr, left, u, dm, here, PRECISION: tl.constexpr):
 
 
 @triton.jit
-def _inside(grad_ptr, w, inverse, u, dm, terms, width, here, PRECISION: tl.constexpr):
-    x = w * inverse
-    inside = tl.abs(x) <= 1
-    x = tl.where(inside, x, 0.0)
-    term, before = inside.to(tl.float32), x
+def _inside(
+    grad_ptr,
+    w,
+    inverse,
+    u,
+    dm,
+    terms,
+    width,
+    here,
+    PARTS: tl.constexpr,
+    PRECISION: tl.constexpr,
+    BR: tl.constexpr,
+    BS: tl.constexpr,
+):
+    inside = tl.abs(w * inverse) <= 1
+    x = operand_layout(tl.where(inside, w, 0.0), PARTS, BR, BS) * inverse
+    term, before = x * 0.0 + 1.0, x
     for k in range(terms):
         _add(grad_ptr + k * width, term, u, dm, here, PRECISION)
         after = 2 * x * term - before
@@ -35,11 +47,10 @@ def _inside(grad_ptr, w, inverse, u, dm, terms, width, here, PRECISION: tl.const
 @triton.jit
 def _outside(grad_ptr, w, outside, u, dm, frequencies_ptr, count, width, here, PRECISION: tl.constexpr):
     chosen = outside.to(tl.float32)
-    _add(grad_ptr + 2 * count * width, chosen, u, dm, here, PRECISION)
     for f in range(count):
         phase = phase_of(w, tl.load(frequencies_ptr + f))
         _add(grad_ptr + f * width, chosen * tl.sin(phase), u, dm, here, PRECISION)
-        _add(grad_ptr + (count + f) * width, chosen * tl.cos(phase), u, dm, here, PRECISION)
+        _add(grad_ptr + (count + f) * width, chosen * (tl.cos(phase) - 1), u, dm, here, PRECISION)
 
 
 @triton.jit
@@ -66,6 +77,7 @@ def single_coefficients_kernel(
     grad_rows,
     copies,
     GROUPED: tl.constexpr,
+    PARTS: tl.constexpr,
     PRECISION: tl.constexpr,
     BR: tl.constexpr,
     BS: tl.constexpr,
@@ -94,7 +106,7 @@ def single_coefficients_kernel(
         s = s0 + tl.arange(0, BS)
         w = weight_tile(w_ptr + first, r, s, rows, sources, w_row, w_source)
         u = feature_tile(u_ptr, first_source, s, sources, c, width)
-        _inside(g_at, w, inverse, u, dm, terms, width, here, PRECISION)
+        _inside(g_at, w, inverse, u, dm, terms, width, here, PARTS, PRECISION, BR, BS)
     if strays > 0:
         fourier_at = grad_at + grad_rows * width
         for s0 in range(start, stop, BS):

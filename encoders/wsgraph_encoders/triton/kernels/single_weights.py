@@ -8,7 +8,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from wsgraph_encoders.triton.kernels.arithmetic import any_of, phase_of, product
+from wsgraph_encoders.triton.kernels.arithmetic import any_of, operand_layout, phase_of, product
 from wsgraph_encoders.triton.kernels.segments import locate, source_range
 from wsgraph_encoders.triton.kernels.tiles import feature_tile, weight_tile
 
@@ -16,19 +16,32 @@ __all__ = ["single_weights_kernel"]
 
 
 @triton.jit
-def _inside(total, w, inverse, dm, u, g_ptr, terms, width, c, PRECISION: tl.constexpr):
-    x = w * inverse
-    inside = tl.abs(x) <= 1
-    x = tl.where(inside, x, 0.0)
-    second = inside.to(tl.float32) * inverse
-    before = tl.zeros_like(second)
+def _inside(
+    total,
+    w,
+    inverse,
+    dm,
+    u,
+    g_ptr,
+    terms,
+    width,
+    c,
+    PARTS: tl.constexpr,
+    PRECISION: tl.constexpr,
+    BR: tl.constexpr,
+    BS: tl.constexpr,
+):
+    inside = tl.abs(w * inverse) <= 1
+    x = operand_layout(tl.where(inside, w, 0.0), PARTS, BR, BS) * inverse
+    slope = x * 0.0
+    second, before = slope + inverse, slope  # U_0 and U_{-1}, over the interval's half-width
     for k in range(1, terms):
         g = tl.load(g_ptr + k * width + c, mask=c < width, other=0.0)
-        total += k * second * product(dm, tl.trans(u * g[None, :]), tl.zeros_like(total), PRECISION)
+        slope += k * second * product(dm, tl.trans(u * g[None, :]), tl.zeros_like(total), PRECISION)
         after = 2 * x * second - before
         before = second
         second = after
-    return total
+    return total + tl.where(inside, slope, 0.0)
 
 
 @triton.jit
@@ -71,6 +84,7 @@ def single_weights_kernel(
     width,
     count,
     GROUPED: tl.constexpr,
+    PARTS: tl.constexpr,
     PRECISION: tl.constexpr,
     BR: tl.constexpr,
     BS: tl.constexpr,
@@ -97,7 +111,7 @@ def single_weights_kernel(
             c = c0 + tl.arange(0, BC)
             dm = feature_tile(dm_ptr, first_row, r, rows, c, width)
             u = feature_tile(u_ptr, first_source, s, sources, c, width)
-            slope = _inside(slope, w, inverse, dm, u, g_ptr, terms, width, c, PRECISION)
+            slope = _inside(slope, w, inverse, dm, u, g_ptr, terms, width, c, PARTS, PRECISION, BR, BS)
             outside = (tl.abs(w * inverse) <= 1) == 0
             if (strays > 0) & any_of(outside):
                 slope = _outside(
