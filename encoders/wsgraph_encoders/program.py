@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from wsgraph.events.blocks import Learned, NodeView, Pattern
+from wsgraph_encoders.messages.untraced import untraced
 from wsgraph_encoders.messages.wiring import DenseWiring, wire
 
 if TYPE_CHECKING:
@@ -139,11 +140,14 @@ def program_of(structure: Structure) -> Program:
     return _cached(_Key(structure))
 
 
-@lru_cache(maxsize=256)
 def place(program: Program, device: torch.device) -> Program:
     """The program with its index tensors on a device, copied once."""
-    if device.type == "cpu":
-        return program
+    return program if device.type == "cpu" else _place(program, device)
+
+
+@untraced
+@lru_cache(maxsize=256)
+def _place(program: Program, device: torch.device) -> Program:
     placed = {step.node.id: _placed(step, device) for step in program.steps}
     bundles = tuple(tuple(placed[step.node.id] for step in steps) for steps in program.bundles)
     return replace(program, steps=tuple(placed.values()), bundles=bundles)
