@@ -1,8 +1,15 @@
-"""Settings for all tests: torchvision's operators, which its CUDA wheels lack beside a CPU torch."""
+"""Settings for all tests: torchvision's operators, which its CUDA wheels lack beside a CPU torch.
+
+Without a GPU, Triton's kernels are run by its interpreter; it has to know before it is imported.
+"""
 
 import importlib.util
+import os
 
 import torch
+
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 # The definitions live as long as this object.
 _VISION_OPERATORS = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wsgraph.errors import CheckpointError, StructureError
 from wsgraph.events.stream import EventStream
-from wsgraph_encoders.program import program_of
+from wsgraph_encoders.program import place, program_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,12 +32,15 @@ class Group:
         program: what encoding it takes.
         streams: the streams, with weights.
         positions: where each stands in the batch.
+        checked: whether somebody else sees to it that weights are finite; to check them here is to wait for
+            the device.
     """
 
     structure: Structure
     program: Program
     streams: tuple[EventStream, ...]
     positions: tuple[int, ...]
+    checked: bool = False
 
     def values(self, view: ParamView) -> Tensor:
         """A feature of all streams, ``[streams, *view.shape]``, in the dtype that it is stored in.
@@ -49,15 +52,20 @@ class Group:
         """
         features = [stream.feature(view) for stream in self.streams]
         together = features[0].unsqueeze(0) if len(features) == 1 else torch.stack(features)
-        if not _is_finite(together):
+        if not (self.checked or _is_finite(together)):
             for feature, position in zip(features, self.positions, strict=True):
                 _check_finite(feature, view.name, position)
         return together
 
-    def fresh(self) -> Group:
-        """The group without cached derived tensors, whose autograd graphs serve one backward pass only."""
+    def fresh(self, device: torch.device | None = None) -> Group:
+        """The group without cached derived tensors, whose autograd graphs serve one backward pass only.
+
+        Args:
+            device: where it is encoded, for index tensors to be there; None leaves them.
+        """
+        program = self.program if device is None else place(self.program, device)
         streams = (EventStream(self.structure, stream.weights, trusted=True) for stream in self.streams)
-        return Group(self.structure, self.program, tuple(streams), self.positions)
+        return replace(self, program=program, streams=tuple(streams))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

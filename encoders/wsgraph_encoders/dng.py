@@ -13,6 +13,7 @@ from wsgraph_encoders.embeddings import NodeEmbeddings
 from wsgraph_encoders.errors import EncoderError
 from wsgraph_encoders.fourier import FourierFeatures
 from wsgraph_encoders.messages import message_function
+from wsgraph_encoders.messages.automatic import AutomaticMessage
 from wsgraph_encoders.parameter_sets import parameter_sets
 from wsgraph_encoders.passes import EncoderPass, Setting
 from wsgraph_encoders.readouts import History, ReadoutHead
@@ -20,7 +21,7 @@ from wsgraph_encoders.sources import SourcesByPlace, SourcesByRole
 from wsgraph_encoders.tags import TagVectors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from wsgraph.events.stream import EventStream
     from wsgraph_encoders.batch import Batch, Group
@@ -89,8 +90,8 @@ class DNGEncoder(nn.Module):
             EncoderError: ``per_step`` parameters are for another architecture.
         """
         results: list[tuple[Tensor, Mapping[int, Tensor]] | None] = [None] * batch.size
-        for group in batch.groups:
-            embedding, kept = self._encode(group.fresh(), keep=memories)
+        groups = [group.fresh(self.fourier.b.device) for group in batch.groups]
+        for group, (embedding, kept) in zip(groups, self._encode_all(groups, keep=memories), strict=True):
             for row, position in enumerate(group.positions):
                 own = {block: memory[row] for block, memory in kept.items()}
                 results[position] = embedding[row], own
@@ -103,19 +104,44 @@ class DNGEncoder(nn.Module):
             )
         return Encoded(torch.stack([embedding for embedding, _ in found]), tuple(kept for _, kept in found))
 
-    def _encode(self, group: Group, *, keep: bool) -> tuple[Tensor, Mapping[int, Tensor]]:
-        """Embedding ``[streams, d]`` and memories ``[streams, n, hidden]`` by block of one group."""
+    def _encode_all(
+        self, groups: list[Group], *, keep: bool
+    ) -> Iterable[tuple[Tensor, Mapping[int, Tensor]]]:
+        fused = self.message.fused(self.fourier.b) if isinstance(self.message, AutomaticMessage) else None
+        if fused is not None and len(groups) > 1:
+            from wsgraph_encoders.triton.together import encode_together
+
+            return encode_together(self, groups, fused, keep=keep)
+        return (self.encode_group(group, keep=keep) for group in groups)
+
+    def encode_group(self, group: Group, *, keep: bool) -> tuple[Tensor, Mapping[int, Tensor]]:
+        """Embedding ``[streams, d]`` and memories ``[streams, n, hidden]`` by block of one group.
+
+        Args:
+            group: streams of one architecture; see :meth:`wsgraph_encoders.batch.Group.fresh`.
+            keep: whether to keep all memories until the end.
+        """
         memories: dict[int, Tensor] | None = None
         history = History()
         for number in range(len(self.passes)):
             last = number == len(self.passes) - 1
             memories = self._pass(group, number, memories, history if last else None, keep=keep or not last)
         assert memories is not None
+        return self.read(group, memories, history)
+
+    def read(
+        self, group: Group, memories: Mapping[int, Tensor], history: History
+    ) -> tuple[Tensor, Mapping[int, Tensor]]:
+        """Embedding, and memories with the batch expanded, of a group after the last pass."""
         count = len(group.streams)
         memories = {block: memory.expand(count, -1, -1) for block, memory in memories.items()}
         outputs = torch.cat([memories[block] for block in group.program.outputs], 1)
         past = None if self.config.readout == "last" else history.stacked(count)
         return self.readout(outputs, past), memories
+
+    def setting(self, group: Group) -> Setting:
+        """What all steps of a pass over a group have in common."""
+        return Setting(group, self.message, self.fourier, self.tags.by_tag(group.structure))
 
     def _pass(
         self,
@@ -126,7 +152,7 @@ class DNGEncoder(nn.Module):
         *,
         keep: bool,
     ) -> dict[int, Tensor]:
-        setting = Setting(group, self.message, self.fourier, self.tags.by_tag(group.structure))
+        setting = self.setting(group)
         encode, memories, place = self.passes[number], dict[int, Tensor](), 0
         for steps in group.program.bundles:
             blocks, step = [step.node.id for step in steps], steps[0]

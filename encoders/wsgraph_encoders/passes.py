@@ -15,7 +15,7 @@ from wsgraph_encoders.program import gather_sources
 from wsgraph_encoders.values import edge_weights, node_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from wsgraph_encoders.batch import Group
     from wsgraph_encoders.config import DNGConfig
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wsgraph_encoders.parameter_sets import ParameterSets
     from wsgraph_encoders.program import Link, Step
 
-__all__ = ["EncoderPass", "Setting"]
+__all__ = ["EncoderPass", "Setting", "stacked_links"]
 
 
 class Setting(NamedTuple):
@@ -83,24 +83,26 @@ class EncoderPass(nn.Module):
             shift: what options add to the nodes' features, ``[2F]``.
             before: the nodes' memories from the pass before; None in the first one.
         """
-        links = zip(*(step.links for step in steps), strict=True)
-        parts = [self._message(setting, steps, stacked, memories) for stacked in links]
+        calls = [self.call(setting, steps, links, memories) for links in stacked_links(steps)]
+        parts = [self.messages[key](call) for key, call in calls]
         message = sum(parts[1:], parts[0])
-        key = self.sets.node_key(steps[0])
-        own = self.own[key]
-        assert isinstance(own, nn.Linear)
-        gates = self._gates(setting, steps, own, shift) if before is None else self.rnn.input_map(own(before))
-        memory: Tensor = self.dropout(self.norm[key](self.rnn(gates, message)))
+        memory = self.remember(steps, self.gates(setting, steps, shift, before), message)
         return memory.expand(len(setting.group.streams), -1, -1)
 
-    def _message(
+    def remember(self, steps: tuple[Step, ...], gates: Tensor, message: Tensor) -> Tensor:
+        """The memories that nodes have after a summed message, ``[batch, n, hidden]``."""
+        updated = self.norm[self.sets.node_key(steps[0])](self.rnn(gates, message))
+        memory: Tensor = self.dropout(updated)
+        return memory
+
+    def call(
         self,
         setting: Setting,
         steps: tuple[Step, ...],
         links: tuple[Link, ...],
         memories: Mapping[int, Tensor],
-    ) -> Tensor:
-        """The messages along one link of each step; all have the same sources."""
+    ) -> tuple[str, Call]:
+        """The map's name and the operands of the messages along one link of each step."""
         link, dtype = links[0], setting.fourier.b.dtype
         feature, wiring = link.edge.feature, link.wiring
         if link.kind == "learned":
@@ -113,13 +115,22 @@ class EncoderPass(nn.Module):
             assert isinstance(wiring, DenseWiring)
             wiring = DenseWiring(1, weights.shape[2], wiring.n_src)
         call = Call(setting.message, setting.fourier, wiring, weights, gather_sources(link, memories))
-        result: Tensor = self.messages[self.sets.message_key(link, steps[0])](call)
-        return result
+        return self.sets.message_key(link, steps[0]), call
 
-    def _gates(
-        self, setting: Setting, steps: tuple[Step, ...], own: nn.Linear, shift: Tensor | None
+    def gates(
+        self, setting: Setting, steps: tuple[Step, ...], shift: Tensor | None, before: Tensor | None
     ) -> Tensor:
         """The GRU's side of the nodes' own features: ``[batch or 1, n or 1, 3·hidden]``."""
+        own = self.own[self.sets.node_key(steps[0])]
+        assert isinstance(own, nn.Linear)
+        if before is None:
+            return self._first_gates(setting, steps, own, shift)
+        gates: Tensor = self.rnn.input_map(own(before))
+        return gates
+
+    def _first_gates(
+        self, setting: Setting, steps: tuple[Step, ...], own: nn.Linear, shift: Tensor | None
+    ) -> Tensor:
         enter, names = self.rnn.input_map, steps[0].features
         bias = _values(setting, steps, "bias") if "bias" in names else None
         if bias is None:  # nodes without a feature start from the zero vector (App. F.2)
@@ -133,6 +144,11 @@ class EncoderPass(nn.Module):
                 more: Tensor = self.further(setting.fourier(values))
                 gates = gates + more @ enter.weight.t()
         return gates
+
+
+def stacked_links(steps: tuple[Step, ...]) -> Iterator[tuple[Link, ...]]:
+    """The links of a bundle's steps that can be one message, together."""
+    yield from zip(*(step.links for step in steps), strict=True)
 
 
 def _values(setting: Setting, steps: tuple[Step, ...], name: str) -> Tensor | None:

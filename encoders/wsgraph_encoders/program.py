@@ -7,7 +7,7 @@ whose memories nobody reads after it.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from wsgraph.events.blocks import Learned, NodeView, Pattern
+from wsgraph_encoders.messages.untraced import untraced
 from wsgraph_encoders.messages.wiring import DenseWiring, wire
 
 if TYPE_CHECKING:
@@ -24,7 +25,16 @@ if TYPE_CHECKING:
     from wsgraph.events.structure import Structure
     from wsgraph_encoders.messages.wiring import Wiring
 
-__all__ = ["EDGE_KINDS", "EdgeKind", "Link", "Program", "Step", "gather_sources", "program_of"]
+__all__ = [
+    "EDGE_KINDS",
+    "EdgeKind",
+    "Link",
+    "Program",
+    "Step",
+    "gather_sources",
+    "place",
+    "program_of",
+]
 
 EdgeKind: TypeAlias = Literal["mixing", "parallel", "pointwise", "learned"]
 """What ``per_kind`` parameters are kept for. The set is closed, so that any stream can be encoded."""
@@ -128,6 +138,31 @@ class Program:
 def program_of(structure: Structure) -> Program:
     """The program of a structure; structures of one fingerprint share theirs."""
     return _cached(_Key(structure))
+
+
+def place(program: Program, device: torch.device) -> Program:
+    """The program with its index tensors on a device, copied once."""
+    return program if device.type == "cpu" else _place(program, device)
+
+
+@untraced
+@lru_cache(maxsize=256)
+def _place(program: Program, device: torch.device) -> Program:
+    placed = {step.node.id: _placed(step, device) for step in program.steps}
+    bundles = tuple(tuple(placed[step.node.id] for step in steps) for steps in program.bundles)
+    return replace(program, steps=tuple(placed.values()), bundles=bundles)
+
+
+def _placed(step: Step, device: torch.device) -> Step:
+    links = tuple(
+        replace(
+            link,
+            wiring=link.wiring.to(device),
+            index=None if link.index is None else link.index.to(device),
+        )
+        for link in step.links
+    )
+    return replace(step, links=links)
 
 
 class _Key:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from wsgraph.errors import CheckpointError
 from wsgraph.events.blocks import ParamView
 from wsgraph_encoders.messages.wiring import PairWiring
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from wsgraph_encoders.batch import Group
@@ -74,8 +75,13 @@ def _inverse_deviation(group: Group, step: Step, dtype: torch.dtype) -> Tensor:
     eps = step.node.attrs.get("eps", 0.0)
     assert isinstance(eps, float | int)
     variance = group.values(view).to(dtype) + eps
-    if bool((variance.detach() <= 0).any()):
+    if not _capturing(variance) and bool((variance.detach() <= 0).any()):
         raise CheckpointError(
             f"parameter {view.name!r} has variances that are zero or negative, with ε = {eps}"
         )
     return variance.rsqrt()
+
+
+def _capturing(tensor: Tensor) -> bool:
+    """Whether a CUDA graph is being captured, in which nothing may be read back."""
+    return tensor.is_cuda and torch.cuda.is_current_stream_capturing()

@@ -84,7 +84,7 @@ class ParamView:
         if self.index is None:
             assert self.strides is not None
             return torch.as_strided(flat, self.shape, self.strides, flat.storage_offset() + self.offset)
-        index = indices[self.index].long()
+        index = indices[self.index].to(tensor.device, torch.int64)
         return torch.where(index >= 0, flat[index.clamp(min=0)], flat.new_zeros(()))
 
     def elements(self, indices: Mapping[str, Tensor]) -> Tensor:

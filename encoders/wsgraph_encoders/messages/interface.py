@@ -91,6 +91,6 @@ def message_function(name: MessageName) -> Message:
         from wsgraph_encoders.messages.reference import ReferenceMessage
 
         return ReferenceMessage()
-    from wsgraph_encoders.messages.spectral import SpectralMessage
+    from wsgraph_encoders.messages.automatic import AutomaticMessage
 
-    return SpectralMessage()
+    return AutomaticMessage()

@@ -51,6 +51,10 @@ class DenseWiring:
         """Number of destinations in all groups."""
         return self.groups * self.n_dst
 
+    def to(self, device: torch.device) -> DenseWiring:  # noqa: ARG002  it has no tensors
+        """Itself."""
+        return self
+
     def in_degree(self, like: Tensor) -> Tensor:
         """Number of sources of each destination, ``[total_dst, 1]``, in the dtype of ``like``."""
         return like.new_full((self.total_dst, 1), self.n_src)
@@ -80,10 +84,15 @@ class PairWiring:
         """The pairs' layout, ``[pairs]``."""
         return (len(self.src),)
 
+    def to(self, device: torch.device) -> PairWiring:
+        """With the lists on a device."""
+        src = self.src.to(device)
+        return PairWiring(self.total_dst, src, src if self.aligned else self.dst.to(device))
+
     def in_degree(self, like: Tensor) -> Tensor:
         """Number of sources of each destination, ``[total_dst, 1]``, in the dtype of ``like``."""
-        counts = torch.bincount(self.dst, minlength=self.total_dst)
-        return counts.to(like).unsqueeze(-1)
+        counts = like.new_zeros(self.total_dst, 1)
+        return counts.index_add(0, self.dst.to(like.device), like.new_ones(len(self.dst), 1))
 
     def sum_sources(self, x: Tensor) -> Tensor:
         """For each destination the sum over its sources: ``[batch, n, c]`` to ``[batch, total_dst, c]``."""
