@@ -49,7 +49,11 @@ BUILTIN_PLUGINS: tuple[str, ...] = (
 """The standard lowerings, one operator family a module, and the zoo formats; loaded in this order, before
 anybody else's."""
 
-BUILTIN_COMMANDS: tuple[str, ...] = ("wsgraph.cli.builtin", "wsgraph_encoders.experiments.commands")
+BUILTIN_COMMANDS: tuple[str, ...] = (
+    "wsgraph.cli.builtin",
+    "wsgraph_encoders.encoding.commands",
+    "wsgraph_encoders.experiments.commands",
+)
 """Modules whose commands come with wsgraph; apart, because ``wsgraph --help`` loads only these of ours."""
 
 _REGISTRY_HOOKS = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import polars as pl
 
 from wsgraph_encoders.errors import EncoderError
-from wsgraph_encoders.plots.figures import new_grid
+from wsgraph_encoders.plots.figures import new_grid, styled
 from wsgraph_encoders.plots.palette import looks, metric_name
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ _DASHES: dict[str, _Dashes] = {"train": ":", "val": "-", "test": "--"}
 _OTHER: _Dashes = "-."
 
 
+@styled
 def training_curves(history: pl.DataFrame) -> Figure:
     """A panel a metric, a colour a method: the seeds as thin lines, their mean as a thick one.
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from wsgraph.errors import MissingDependencyError
 from wsgraph_encoders.errors import EncoderError
-from wsgraph_encoders.plots.figures import new_figure
+from wsgraph_encoders.plots.figures import new_figure, styled
 from wsgraph_encoders.plots.palette import COLOURS, MISSING
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ _MOST_POINTS = 5000
 _FEW_VALUES = 10
 
 
+@styled
 def embedding_map(embeddings: pl.DataFrame, colour: str, method: MapMethod = "pca", seed: int = 0) -> Figure:
     """A point a network; networks without the label are grey.
 
@@ -99,10 +100,11 @@ def _scatter(figure: Figure, axes: Axes, places: NDArray[Any], labels: pl.Series
             shown[:, 0], shown[:, 1], c=values.to_list(), cmap="viridis", s=16, linewidths=0
         )
         figure.colorbar(points, ax=axes, label=labels.name)
+        if len(rest):
+            axes.legend()
     else:
         _classes(axes, shown, values)
-    if axes.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside right upper", title=labels.name, fontsize=8)
+        figure.legend(loc="outside right upper", title=labels.name)
 
 
 def _classes(axes: Axes, places: NDArray[Any], values: pl.Series) -> None:

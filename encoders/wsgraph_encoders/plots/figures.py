@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from wsgraph.errors import MissingDependencyError
 from wsgraph_encoders.errors import EncoderError
 from wsgraph_encoders.experiments.results import write_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.typing import RcKeyType
 
-__all__ = ["STYLE", "new_figure", "new_grid", "write_figure"]
+__all__ = ["STYLE", "new_figure", "new_grid", "styled", "write_figure"]
+
+P = ParamSpec("P")
 
 STYLE: dict[RcKeyType, Any] = {
     "axes.axisbelow": True,
@@ -61,17 +66,33 @@ def new_grid(
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
-    try:
+    _require_matplotlib()
+    from matplotlib.figure import Figure as NewFigure
+
+    figure = NewFigure(figsize=(width * columns, height * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=shared, sharey=shared)
+    return figure, axes.tolist()
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """A function whose figure has the style of all."""
+
+    @wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        _require_matplotlib()
         from matplotlib import rc_context
-        from matplotlib.figure import Figure as NewFigure
-    except ImportError as error:
+
+        with rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def _require_matplotlib() -> None:
+    if find_spec("matplotlib") is None:
         raise MissingDependencyError(
             "figures need matplotlib, which is not installed", remedy="pip install 'wsgraph[plots]'"
-        ) from error
-    with rc_context(STYLE):
-        figure = NewFigure(figsize=(width * columns, height * rows), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False, sharex=shared, sharey=shared)
-    return figure, axes.tolist()
+        )
 
 
 def write_figure(figure: Figure, path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wsgraph_encoders.errors import EncoderError
-from wsgraph_encoders.plots.figures import new_grid
+from wsgraph_encoders.plots.figures import new_grid, styled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ __all__ = ["image_grid"]
 _MOST = 12
 
 
+@styled
 def image_grid(
     true: Tensor, reconstructed: Mapping[str, Tensor], titles: Sequence[str] | None = None
 ) -> Figure:

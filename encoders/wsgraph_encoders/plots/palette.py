@@ -31,6 +31,7 @@ _METRICS = {
     "bce": "binary cross entropy (nats)",
     "kendall": "Kendall's τ",
     "kendall_tau": "Kendall's τ",
+    "image_mse": "mean squared error",
     "loss": "loss",
     "mae": "mean absolute error",
     "mse": "mean squared error",

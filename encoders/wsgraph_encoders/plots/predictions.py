@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from wsgraph_encoders.errors import EncoderError
-from wsgraph_encoders.plots.figures import new_grid
+from wsgraph_encoders.plots.figures import new_grid, styled
 from wsgraph_encoders.plots.palette import looks
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ _COLUMNS = 3
 _MOST_CLASSES = 20
 
 
+@styled
 def predicted_against_true(
     predictions: pl.DataFrame, label: str = "label", notes: Mapping[str, str] | None = None
 ) -> Figure:
@@ -64,6 +65,7 @@ def predicted_against_true(
     return figure
 
 
+@styled
 def confusion(
     predictions: pl.DataFrame, label: str = "label", notes: Mapping[str, str] | None = None
 ) -> Figure:

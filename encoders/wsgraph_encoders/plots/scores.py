@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from wsgraph_encoders.errors import EncoderError
-from wsgraph_encoders.plots.figures import new_figure
+from wsgraph_encoders.plots.figures import new_figure, styled
 from wsgraph_encoders.plots.palette import looks, metric_name
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["score_intervals"]
 
 
+@styled
 def score_intervals(scores: pl.DataFrame, metric: str, *, lower_is_better: bool = False) -> Figure:
     """A row a method, the best on top: mean, interval, and each seed as a small dot.
 

@@ -1,0 +1,96 @@
+"""From a zoo to one table of embeddings, piece by piece: memory is bounded, nothing is done twice."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wsgraph.engines import engine_of
+from wsgraph.errors import ZooError
+from wsgraph.zoo.reader import open_zoo
+from wsgraph_encoders.encoding.output import take_over, write_output
+from wsgraph_encoders.encoding.piece_encoder import PieceEncoder, PieceReport
+from wsgraph_encoders.encoding.pieces import Piece, PieceFile, grouped, pieces_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from os import PathLike
+
+    from wsgraph.engines import EngineName
+    from wsgraph_encoders.encoding.choice import EncoderChoice
+
+__all__ = ["EncodeReport", "encode_zoo"]
+
+_DEATH = "the process that encoded it died, each time that it was tried"
+
+
+@dataclass(slots=True)
+class EncodeReport:
+    """What an encoding did.
+
+    Attributes:
+        models: models of the zoo.
+        encoded: embeddings made.
+        present: embeddings that were there already, from an earlier run of the same encoder.
+        failed: reasons by id, of the models that are not in the table.
+    """
+
+    models: int
+    encoded: int = 0
+    present: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def encode_zoo(
+    zoo: str | PathLike[str],
+    choice: EncoderChoice,
+    out: str | PathLike[str],
+    *,
+    engine: EngineName = "local",
+    progress: Callable[[int, int], None] | None = None,
+) -> EncodeReport:
+    """Write the embeddings of a zoo's models.
+
+    The table has the columns id, fingerprint, run, split, digest, embedding and the zoo's labels, in the
+    order of architectures and rows. While it is made, ``<out>.pieces`` holds what is done; a killed encoding
+    goes on there, and a zoo that has grown since costs its new models only.
+
+    Args:
+        zoo: the zoo's folder.
+        choice: the encoder.
+        out: the table, a Parquet file.
+        engine: where to encode; with ``ray``, zoo and table are at paths that all machines share.
+        progress: called with the number of models done and to do.
+
+    Raises:
+        ZooError: the zoo is empty or damaged as a whole, or a file cannot be written.
+        EncoderError: the encoder cannot be loaded, or its embeddings differ in width.
+    """
+    opened, path = open_zoo(zoo), Path(out).absolute()
+    if not len(opened):
+        raise ZooError(f"{opened.path} has no models to encode")
+    digest, pieces = choice.load().digest, pieces_of(opened)
+    folder = path.with_name(f"{path.name}.pieces") / digest
+    take_over(path, digest, pieces, folder)
+    files = [PieceFile(folder, piece) for piece in pieces]
+    counts = [file.count() for file in files]
+    report = EncodeReport(len(opened), present=sum(counts))
+    waiting = [piece for piece, count in zip(pieces, counts, strict=True) if count < len(piece.ids)]
+    function = PieceEncoder(opened.path.absolute(), choice, folder)
+    parts = [[piece] for piece in waiting] if engine == "local" else list(grouped(waiting))
+    for results in engine_of(engine).run(function, parts, _lost):
+        for result in results:
+            report.encoded += result.encoded
+            report.failed |= result.failed
+        if progress:
+            progress(report.present + report.encoded + len(report.failed), report.models)
+    if report.present + report.encoded:
+        write_output(path, [file.path for file in files], opened.models, digest)
+        shutil.rmtree(folder.parent, ignore_errors=True)
+    return report
+
+
+def _lost(piece: Piece) -> PieceReport:
+    return PieceReport(0, dict.fromkeys(piece.ids, _DEATH))
