@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import traceback
+from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,7 +25,7 @@ Result = TypeVar("Result")
 _WINDOW = 64
 """Parts given to Ray at a time: enough to keep a cluster busy, few enough to hold in memory."""
 
-_RETRIES = 2
+_ATTEMPTS = 3
 _STORE_BYTES = 512 << 20
 
 
@@ -86,27 +87,48 @@ class RayEngine:
         cloudpickle: Any = self._ray.cloudpickle
         rows = [{"place": place, "part": cloudpickle.dumps(part)} for place, part in enumerate(parts)]
         dataset = self._ray.data.from_items(rows, override_num_blocks=len(rows))
-        dataset = dataset.map(_task(function), max_retries=_RETRIES)
-        dataset.context.max_errored_blocks = -1  # a part without a result is seen to above
-        for row in dataset.iter_rows():
+        attempts = self._ray.remote(num_cpus=0)(_Attempts).remote()
+        for row in dataset.map(_task(function, attempts)).iter_rows():
+            if row["state"] == "lost":
+                continue
             content = cloudpickle.loads(row["content"])
-            if not row["done"]:
+            if row["state"] == "error":
                 raise content
             yield row["place"], content
 
 
-def _task(function: Callable[[Any], Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+class _Attempts:
+    """How often each part was begun: an actor, which outlives the workers.
+
+    Ray Data repeats a task whose worker dies without end.
+    """
+
+    def __init__(self) -> None:
+        self._begun: Counter[int] = Counter()
+
+    def begin(self, place: int) -> int:
+        """Count an attempt; returns its number."""
+        self._begun[place] += 1
+        return self._begun[place]
+
+
+def _task(function: Callable[[Any], Any], attempts: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
     def work(row: dict[str, Any]) -> dict[str, Any]:
         import ray
 
         cloudpickle: Any = ray.cloudpickle
-        try:
-            content, done = function(cloudpickle.loads(row["part"])), True
-        except WsgraphError as error:
-            content, done = error, False
-        except Exception:  # noqa: BLE001  raised again where it can be seen; it may not survive pickling itself
-            content, done = RuntimeError(traceback.format_exc()), False
-        return {"place": row["place"], "done": done, "content": cloudpickle.dumps(content)}
+        content: object = None
+        state = "done"
+        if ray.get(attempts.begin.remote(row["place"])) > _ATTEMPTS:
+            state = "lost"
+        else:
+            try:
+                content = function(cloudpickle.loads(row["part"]))
+            except WsgraphError as error:
+                content, state = error, "error"
+            except Exception:  # noqa: BLE001  raised again by the caller; it may not survive pickling itself
+                content, state = RuntimeError(traceback.format_exc()), "error"
+        return {"place": row["place"], "state": state, "content": cloudpickle.dumps(content)}
 
     return work
 

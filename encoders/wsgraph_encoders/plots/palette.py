@@ -1,6 +1,6 @@
 """Colours and names: a method looks the same in every figure, and everybody can tell the colours apart.
 
-The colours are Okabe and Ito's, which differ in lightness too; the methods' markers differ as well.
+The colours are Okabe and Ito's, the last one Tol's: they differ in lightness too. So do the methods' markers.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["COLOURS", "MISSING", "Look", "looks", "metric_name"]
 
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#B8A800")
-"""Blue, orange, green, purple, vermilion, sky blue, black, dark yellow."""
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#882255")
+"""Blue, orange, green, purple, vermilion, sky blue, black, wine."""
 
 MISSING = "#BBBBBB"
 """For what has no label."""
