@@ -9,7 +9,7 @@ from tests.encoding.zoos import make_zoo
 from tests.zoo import layouts
 from wsgraph.engines import LocalEngine, engine_of
 from wsgraph.errors import ZooError
-from wsgraph.zoo import ImportOptions, ZooWriter, import_zoo, open_zoo
+from wsgraph.zoo import Checkpoint, ImportOptions, import_zoo, importing, open_zoo
 from wsgraph_encoders.encoding import EncoderChoice, encode_zoo, pieces
 
 pytestmark = [
@@ -92,15 +92,12 @@ def test_a_matrix_of_many_models_is_mapped_by_each_worker(tmp_path):
 
 def test_a_checkpoint_that_kills_its_reader_is_listed(tmp_path, monkeypatch):
     layouts.dws_fashion(tmp_path / "src")
-    from wsgraph.zoo import importing
-    from wsgraph.zoo.checkpoint import Checkpoint
-
     plain = importing.zoo_format("dws-inrs")
-    killer = min((tmp_path / "src").glob("*.pth"))
+    killer = next(iter(plain(tmp_path / "src", ImportOptions()))).id
 
     def deadly(source, options):
         for checkpoint in plain(source, options):
-            if checkpoint.source == killer:
+            if checkpoint.id == killer:
 
                 def read():
                     os.kill(os.getpid(), signal.SIGKILL)
@@ -111,16 +108,14 @@ def test_a_checkpoint_that_kills_its_reader_is_listed(tmp_path, monkeypatch):
 
     monkeypatch.setattr(importing, "zoo_format", lambda _: deadly)
     report = import_zoo("dws-inrs", tmp_path / "src", tmp_path / "zoo", engine="ray")
-    assert list(report.failed) == [killer.name]
-    assert "died" in report.failed[killer.name]
+    assert list(report.failed) == [killer]
+    assert "died" in report.failed[killer]
     assert report.imported == report.listed - 1 == len(open_zoo(tmp_path / "zoo"))
 
 
 def test_an_encoding_gives_the_same_table(tmp_path, monkeypatch):
     monkeypatch.setattr(pieces, "_MODELS", 4)
     zoo, choice = make_zoo(tmp_path / "zoo", (9, 6)), EncoderChoice(hidden=8)
-    with ZooWriter(zoo) as writer:
-        assert len(writer) == 15
     make_zoo(zoo, (3, 0), first=9)
     last = max(zoo.glob("weights/*/*"), key=lambda path: path.name)
     last.write_bytes(last.read_bytes()[:64])  # the shard of the three models added last
