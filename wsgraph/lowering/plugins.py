@@ -53,6 +53,7 @@ BUILTIN_COMMANDS: tuple[str, ...] = (
     "wsgraph.cli.builtin",
     "wsgraph_encoders.encoding.commands",
     "wsgraph_encoders.experiments.commands",
+    "wsgraph_encoders.tasks.commands",
 )
 """Modules whose commands come with wsgraph; apart, because ``wsgraph --help`` loads only these of ours."""
 

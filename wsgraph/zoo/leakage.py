@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
 
-__all__ = ["SPLITS", "leaking_runs", "split_zoo"]
+__all__ = ["SPLITS", "leaking_runs", "split_zoo", "splits_of"]
 
 SPLITS = ("train", "val", "test")
 
@@ -58,10 +58,15 @@ def split_zoo(
     read_manifest(zoo)
     with lock_zoo(zoo):
         models = read_table(models_path(zoo), MODELS)
-        splits = _assign(_groups(models), ratio, seed)
+        splits = splits_of(models, ratio, seed)
         column = pl.Series("split", [splits[model] for model in models["id"]], dtype=pl.String)
         write_table(models_path(zoo), models.with_columns(column))
     return {name: int((column == name).sum()) for name in SPLITS}
+
+
+def splits_of(models: pl.DataFrame, ratio: Sequence[float], seed: int) -> dict[str, str]:
+    """A split for each id of a table of models; nothing is written. Arguments as for :func:`split_zoo`."""
+    return _assign(_groups(models), ratio, seed)
 
 
 def _groups(models: pl.DataFrame) -> list[list[str]]:
