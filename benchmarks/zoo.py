@@ -92,9 +92,7 @@ def main() -> None:
         torch.set_num_threads(threads)
         table = Path(folder) / "embeddings.parquet"
         choice = EncoderChoice(hidden=hidden)
-        measure(
-            f"encode, hidden {hidden}, {threads} threads", models, lambda: encode_zoo(zoo, choice, table)
-        )
+        measure(f"encode, hidden {hidden}, {threads} threads", models, lambda: encode_zoo(zoo, choice, table))
 
 
 if __name__ == "__main__":

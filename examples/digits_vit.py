@@ -11,7 +11,7 @@ from torch.nn import functional
 from wsgraph.zoo.models.vit import SimpleViT
 from wsgraph.zoo.training.images import load_images
 
-STEPS, BATCH = 250, 64
+STEPS, BATCH = 300, 64
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
     accuracy = float((found == images.test_labels).double().mean())
     path = sys.argv[1]
     torch.export.save(torch.export.export(model.eval(), (images.test[:1],)), path)
-    print(f"written to {path}: a ViT whose test accuracy is {accuracy:.3f}")
+    print(f"wrote {path}: a ViT whose test accuracy is {accuracy:.3f}")
 
 
 if __name__ == "__main__":

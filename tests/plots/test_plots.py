@@ -217,6 +217,9 @@ def test_a_run_folder_gives_all_figures_twice_the_same(tmp_path):
     svg = (tmp_path / "plots" / "predicted_against_true.svg").read_text()
     assert "τ = 0.800 [0.700, 0.900]" in svg
     assert "true test_accuracy" in svg
+    curves = (tmp_path / "plots" / "training_curves.svg").read_text()
+    assert "dng" in curves
+    assert "trees" not in curves
     assert write_evaluation_plots(tmp_path) == written
     assert [path.read_bytes() for path in written] == contents
 
@@ -229,8 +232,10 @@ def write_run(folder):
     (folder / "metrics.json").write_text(json.dumps(metrics))
     predictions().write_parquet(folder / "predictions.parquet")
     (folder / "dng-0").mkdir()
-    history = {"step": [1, 2], "epoch": [0, 1], "split": "val", "metric": "tau", "value": [0.1, 0.2]}
+    history = {"step": [1, 2], "epoch": [0, 1], "split": "val", "metric": "loss", "value": [0.1, 0.2]}
     pl.DataFrame(history).write_parquet(folder / "dng-0" / "history.parquet")
+    (folder / "trees-0").mkdir()
+    pl.DataFrame(history | {"metric": "tau"}).write_parquet(folder / "trees-0" / "history.parquet")
     true = torch.rand(3, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     save_file({"true": true, "shown": true / 2}, folder / "dng-0" / "images.safetensors")
     embeddings()[0].rename({"score": "test_accuracy"}).write_parquet(folder / "embeddings.parquet")

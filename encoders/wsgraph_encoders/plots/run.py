@@ -36,7 +36,12 @@ __all__ = ["write_evaluation_plots"]
 
 _LOWER_IS_BETTER = ("bce", "loss", "mae", "mse", "rmse")
 _NOTES = {"tau": "τ", "accuracy": "accuracy", "psnr": "PSNR"}
-_SCORE = {"mean": pl.Float64, "low": pl.Float64, "high": pl.Float64, "seeds": pl.List(pl.Float64)}
+_SCORE: dict[str, Any] = {
+    "mean": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "seeds": pl.List(pl.Float64),
+}
 _MOST_CLASSES = 20
 
 
@@ -104,9 +109,10 @@ def _prediction_figures(
         yield "predicted_against_true", predicted_against_true(predictions, label, notes)
 
 
-def _note(scores: dict[str, Any]) -> str:
+def _note(scores: dict[str, dict[str, Any]]) -> str:
     """The metric that decides, which is the first, with its interval."""
-    metric, score = next(iter(scores.items()), ("", {}))
+    metric = next(iter(scores), "")
+    score = scores.get(metric, {})
     if score.get("mean") is None:
         return ""
     name, text = _NOTES.get(metric, metric), f"{score['mean']:.3f}"
@@ -127,8 +133,11 @@ def _pairs(run: Path, name: str) -> Iterator[tuple[str, int, Path]]:
 
 
 def _histories(run: Path) -> Iterator[pl.DataFrame]:
+    """Of what is trained in epochs: trees have no loss, and their steps are no epochs."""
     for method, seed, path in _pairs(run, "history.parquet"):
-        yield _table(path).with_columns(method=pl.lit(method), seed=pl.lit(seed))
+        table = _table(path)
+        if (table["metric"] == "loss").any():
+            yield table.with_columns(method=pl.lit(method), seed=pl.lit(seed))
 
 
 def _images(run: Path) -> dict[str, Tensor]:
