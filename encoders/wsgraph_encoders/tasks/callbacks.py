@@ -103,12 +103,19 @@ class SafeCheckpoints(TorchCheckpointIO):
 
 
 def checkpoints(folder: Path, task: Task) -> list[ModelCheckpoint]:
-    """``best.ckpt``, then ``last.ckpt`` after every epoch: the state to go on from knows the best."""
+    """``best.ckpt``, then ``last.ckpt`` after every epoch: the state to go on from knows the best.
+
+    Both when an epoch is over: a checkpoint made right after validation counts as one inside of its epoch.
+    """
     best = ModelCheckpoint(
         folder,
         "best",
         monitor=f"val/{task.goal.metric}",
         mode="max" if task.goal.higher else "min",
         enable_version_counter=False,
+        save_on_train_epoch_end=True,
     )
-    return [best, ModelCheckpoint(folder, "last", save_top_k=1, enable_version_counter=False)]
+    last = ModelCheckpoint(
+        folder, "last", save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=True
+    )
+    return [best, last]

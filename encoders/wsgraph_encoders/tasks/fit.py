@@ -143,7 +143,10 @@ def _train(job: Job, method: str, seed: int, model: nn.Module, folder: Path) -> 
 
     states, goal, interactive = folder / "checkpoints", job.task.goal, sys.stderr.isatty()
     patience = Patience(
-        f"val/{goal.metric}", patience=job.settings.patience, mode="max" if goal.higher else "min"
+        f"val/{goal.metric}",
+        patience=job.settings.patience,
+        mode="max" if goal.higher else "min",
+        check_on_train_epoch_end=True,
     )
     told = [] if interactive else [Told(job.tell, job.task)]
     data = ZooData(job.examples, job.examples.rooms(method, job.settings.chunk), seed)

@@ -39,6 +39,7 @@ class ZooData(LightningDataModule):
     def __init__(self, examples: Examples, rooms: dict[str, int], seed: int) -> None:
         super().__init__()
         self.examples, self.rooms, self.seed = examples, rooms, seed
+        self._first_epoch = 0
         lengths = [len(ids) for ids in examples.ids("train", rooms)]
         self.models_a_piece = sum(lengths) / len(lengths)
 
@@ -51,7 +52,17 @@ class ZooData(LightningDataModule):
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         models = self.examples.by_architecture("train")
         sampler = PieceSampler(models, self.rooms, self.seed, rank, world)
+        sampler.set_epoch(self._first_epoch)  # Lightning sets those after it
         return DataLoader(self.examples, batch_size=None, sampler=sampler)
+
+    def state_dict(self) -> dict[str, int]:
+        """Part of the checkpoint, which is made while an epoch is still the current one."""
+        assert self.trainer is not None
+        return {"next_epoch": self.trainer.current_epoch + 1}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """From the checkpoint; the first iterator is made before Lightning knows its epoch."""
+        self._first_epoch = state_dict["next_epoch"]
 
     def val_dataloader(self) -> DataLoader[Piece]:
         """All validation models, in every process: rank correlations of parts could not be put together."""
@@ -86,11 +97,12 @@ class Learner(LightningModule):
         self.metrics = _metrics(task)
         self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
 
-    def on_train_epoch_start(self) -> None:
-        """Random numbers start anew."""
-        place = self.current_epoch * self.trainer.world_size + self.trainer.global_rank
-        torch.manual_seed((self.seed * 1_000_003 + place) % (1 << 32))
-        self.train_loss.reset()
+    def on_train_batch_start(self, batch: Piece, batch_idx: int) -> None:  # noqa: ARG002  Lightning's signature
+        """Random numbers start anew with an epoch; its own hook is not called when training is resumed."""
+        if batch_idx == 0:
+            place = self.current_epoch * self.trainer.world_size + self.trainer.global_rank
+            torch.manual_seed((self.seed * 1_000_003 + place) % (1 << 32))
+            self.train_loss.reset()
 
     def training_step(self, piece: Piece, _: int) -> Tensor:
         """The loss of one piece, by its share of a step; Lightning takes the mean over a step's pieces."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,10 @@ def require_packages(*names: str) -> None:
     Raises:
         MissingDependencyError: one is not installed.
     """
+    if find_spec("torchvision"):
+        # First, by itself: it may fail at first, and what imports it on the way would be left half imported.
+        with suppress(ImportError):
+            import_library("torchvision")
     for name in names:
         if find_spec(name) is None:
             raise MissingDependencyError(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wsgraph_encoders.baselines import FlatMLP, NodeTransformer, StaticConfig, StaticEncoder
-from wsgraph_encoders.config import DNGConfig, Layout
+from wsgraph_encoders.config import DNGConfig
 from wsgraph_encoders.dng import DNGEncoder
 from wsgraph_encoders.errors import EncoderError
 from wsgraph_encoders.inr2jls import INR2JLS, INR2JLSConfig
@@ -99,10 +99,12 @@ def build_model(method: str, task: Task, settings: TrainSettings, only: EventStr
 
 
 def _dng_config(settings: TrainSettings) -> DNGConfig:
+    """Reads memories of all timestamps: on a few hundred networks the last ones alone learn less."""
     return DNGConfig(
         frequencies=settings.frequencies,
         hidden=settings.hidden,
         edge_width=settings.edge_width,
+        readout="mean",
     )
 
 
@@ -118,7 +120,7 @@ def _encoder(method: str, settings: TrainSettings, only: EventStream | None) -> 
         sizes = _dng_config(settings)
         if only is None:
             return DNGEncoder(sizes), settings.hidden
-        return DNGEncoder(sizes.for_stream(only)), settings.hidden * Layout.of(only).outputs
+        return DNGEncoder(sizes.for_stream(only)), settings.hidden
     if method == "static":
         return StaticEncoder(config), settings.hidden
     if method == "transformer":
@@ -138,7 +140,7 @@ def _inr2jls(variant: Variant, task: Task, settings: TrainSettings, only: EventS
     small = INR2JLSConfig.small()
     config = replace(
         small,
-        encoder=replace(_dng_config(settings), frequencies=small.encoder.frequencies),
+        encoder=replace(_dng_config(settings), frequencies=small.encoder.frequencies, readout="last"),
         grid=(height // 4, width // 4),
         channels=channels,
     )

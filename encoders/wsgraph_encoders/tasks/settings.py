@@ -35,12 +35,12 @@ class TrainSettings:
         EncoderError: a value makes no sense.
     """
 
-    epochs: int = 40
+    epochs: int = 20
     batch: int = 32
     chunk: int = 16
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
-    patience: int = 12
+    patience: int = 8
     dropout: float = 0.1
     hidden: int = 32
     edge_width: int = 16
