@@ -17,6 +17,7 @@ from tests.cli.conftest import run  # noqa: F401  a fixture
 from tests.encoding.zoos import make_zoo
 from wsgraph.errors import ZooError
 from wsgraph.zoo import ModelRecord, ZooWriter, open_zoo
+from wsgraph.zoo.layout import lock_zoo
 from wsgraph.zoo.shards import ShardReader
 from wsgraph_encoders import DNGConfig, DNGEncoder, collate
 from wsgraph_encoders.encoding import EncoderChoice, encode_zoo, pieces
@@ -209,6 +210,15 @@ def test_what_goes_wrong_is_said_in_one_message(run, zoo, arguments, code, messa
     assert "Traceback" not in err
 
 
+def test_one_process_writes_a_table(zoo, tmp_path):
+    (tmp_path / "e.parquet.pieces").mkdir()
+    with lock_zoo(tmp_path / "e.parquet.pieces"), pytest.raises(ZooError, match="another process"):
+        encode_zoo(zoo, CHOICE, tmp_path / "e.parquet")
+    (tmp_path / "file").touch()
+    with pytest.raises(ZooError, match="cannot make"):
+        encode_zoo(zoo, CHOICE, tmp_path / "file" / "e.parquet")
+
+
 def test_an_empty_zoo_has_nothing_to_encode(tmp_path):
     with ZooWriter(tmp_path / "zoo"):
         pass
@@ -222,7 +232,7 @@ def test_nothing_encoded_exits_with_1_and_leaves_no_table(zoo, tmp_path, run):  
     code, _, err = run("encode", "zoo", "--untrained", "-o", "e.parquet")
     assert code == 1
     assert "not encoded" in err + _
-    assert not (tmp_path / "e.parquet").exists()
+    assert not list(tmp_path.glob("e.parquet*"))
 
 
 def test_a_map_is_drawn(run, zoo, tmp_path):  # noqa: F811, ARG001

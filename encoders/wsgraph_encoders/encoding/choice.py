@@ -90,7 +90,8 @@ class _Untrained(torch.nn.Module):
 
 
 def _digest(module: nn.Module, sort: str) -> str:
-    digest = hashlib.blake2b(sort.encode(), digest_size=16)
+    configurations = [repr(getattr(part, "config", None)) for part in module.modules()]
+    digest = hashlib.blake2b("\n".join([sort, *configurations]).encode(), digest_size=16)
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
         digest.update(tensor_bytes(tensor))

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsgraph.engines import engine_of
 from wsgraph.errors import ZooError
+from wsgraph.zoo.layout import lock_zoo
 from wsgraph.zoo.reader import open_zoo
 from wsgraph_encoders.encoding.output import take_over, write_output
 from wsgraph_encoders.encoding.piece_encoder import PieceEncoder, PieceReport
 from wsgraph_encoders.encoding.pieces import Piece, PieceFile, grouped, pieces_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from os import PathLike
 
     from wsgraph.engines import EngineName
+    from wsgraph.zoo.reader import Zoo
     from wsgraph_encoders.encoding.choice import EncoderChoice
 
 __all__ = ["EncodeReport", "encode_zoo"]
@@ -65,20 +68,54 @@ def encode_zoo(
         progress: called with the number of models done and to do.
 
     Raises:
-        ZooError: the zoo is empty or damaged as a whole, or a file cannot be written.
+        ZooError: the zoo is empty or damaged as a whole, or a file cannot be written;
+            another process is writing the table.
         EncoderError: the encoder cannot be loaded, or its embeddings differ in width.
     """
     opened, path = open_zoo(zoo), Path(out).absolute()
     if not len(opened):
         raise ZooError(f"{opened.path} has no models to encode")
     digest, pieces = choice.load().digest, pieces_of(opened)
-    folder = path.with_name(f"{path.name}.pieces") / digest
-    take_over(path, digest, pieces, folder)
-    files = [PieceFile(folder, piece) for piece in pieces]
-    counts = [file.count() for file in files]
-    report = EncodeReport(len(opened), present=sum(counts))
+    with _workspace(path) as workspace:
+        folder = workspace / digest
+        take_over(path, digest, pieces, folder)
+        report = _encode(
+            opened, pieces, PieceEncoder(opened.path.absolute(), choice, folder), engine, progress
+        )
+        if report.present + report.encoded:
+            files = [PieceFile(folder, piece).path for piece in pieces]
+            write_output(path, files, opened.models, digest)
+        shutil.rmtree(workspace, ignore_errors=True)
+    return report
+
+
+@contextmanager
+def _workspace(path: Path) -> Iterator[Path]:
+    """The folder of a table's pieces, for this process alone.
+
+    Raises:
+        ZooError: it cannot be made, or another process is writing the table.
+    """
+    workspace = path.with_name(f"{path.name}.pieces")
+    try:
+        workspace.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ZooError(f"cannot make the folder {workspace}: {error.strerror}") from error
+    with lock_zoo(workspace):
+        yield workspace
+
+
+def _encode(
+    zoo: Zoo,
+    pieces: list[Piece],
+    function: PieceEncoder,
+    engine: EngineName,
+    progress: Callable[[int, int], None] | None,
+) -> EncodeReport:
+    """Encode what the pieces' files lack."""
+    counts = [PieceFile(function.folder, piece).count() for piece in pieces]
+    report = EncodeReport(len(zoo), present=sum(counts))
     waiting = [piece for piece, count in zip(pieces, counts, strict=True) if count < len(piece.ids)]
-    function = PieceEncoder(opened.path.absolute(), choice, folder)
     parts = [[piece] for piece in waiting] if engine == "local" else list(grouped(waiting))
     for results in engine_of(engine).run(function, parts, _lost):
         for result in results:
@@ -86,9 +123,6 @@ def encode_zoo(
             report.failed |= result.failed
         if progress:
             progress(report.present + report.encoded + len(report.failed), report.models)
-    if report.present + report.encoded:
-        write_output(path, [file.path for file in files], opened.models, digest)
-        shutil.rmtree(folder.parent, ignore_errors=True)
     return report
 
 

@@ -41,7 +41,7 @@ def write_output(path: Path, files: Sequence[Path], models: pl.DataFrame, digest
     """
     labels = models.drop(*_LEFT_OUT, "digest")
     labels = labels.rename({name: f"label.{name}" for name in labels.columns if name == "embedding"})
-    pieces = pl.concat([pl.scan_parquet(file) for file in files if file.is_file()])
+    pieces = pl.scan_parquet([file for file in files if file.is_file()])
     table = pieces.join(labels.lazy(), on="id", how="left", maintain_order="left")
     rest = [name for name in labels.columns if name not in _FIRST]
     with replacing(path) as temporary:

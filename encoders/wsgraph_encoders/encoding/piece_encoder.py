@@ -58,12 +58,12 @@ class PieceEncoder:
     """
 
     def __init__(self, zoo: Path, choice: EncoderChoice, folder: Path) -> None:
-        self._zoo, self._choice, self._folder = zoo, choice, folder
+        self.zoo, self.choice, self.folder = zoo, choice, folder
         self._token = uuid.uuid4().hex
         self._loaded: tuple[Zoo, Embedder] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _piece_encoder, (self._token, self._zoo, self._choice, self._folder)
+        return _piece_encoder, (self._token, self.zoo, self.choice, self.folder)
 
     def __call__(self, pieces: Sequence[Piece]) -> list[PieceReport]:
         """Encode some pieces.
@@ -73,11 +73,11 @@ class PieceEncoder:
             EncoderError: the encoder cannot be loaded.
         """
         if self._loaded is None:
-            self._loaded = open_zoo(self._zoo), self._choice.load().embedder
+            self._loaded = open_zoo(self.zoo), self.choice.load().embedder
         return [self._encode(piece, *self._loaded) for piece in pieces]
 
     def _encode(self, piece: Piece, zoo: Zoo, embedder: Embedder) -> PieceReport:
-        file = PieceFile(self._folder, piece)
+        file = PieceFile(self.folder, piece)
         before = file.read()
         done = set() if before is None else set(before["id"])
         ids = [model for model in piece.ids if model not in done]
