@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -89,10 +90,8 @@ def test_killed_while_a_checkpoint_is_written(two_architectures, uninterrupted, 
 
     with monkeypatch.context() as patch:
         patch.setattr(SafeCheckpoints, "save_checkpoint", interrupted)
-        try:
+        with suppress(Killed):
             trained(tmp_path, two_architectures)
-        except Killed:
-            pass
     trained(tmp_path, two_architectures)
     assert same(tables(tmp_path), uninterrupted)
 

@@ -25,7 +25,6 @@ class MemoryEmbedder(nn.Module):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
-        self.eval()
 
     def embed(self, batch: Batch) -> Tensor:
         """``[batch, memory]``."""

@@ -89,7 +89,7 @@ def write_plan(
     methods: tuple[str, ...],
     skipped: dict[str, str],
 ) -> None:
-    """Write ``run.json``, and the architecture where there is one only.
+    """Write ``run.json``, and before it the architectures.
 
     Args:
         folder: the run's.
@@ -99,11 +99,11 @@ def write_plan(
         methods: all that the task has, ours first.
         skipped: methods that do not fit this zoo, and why.
     """
-    if plan.only is not None:
-        path = folder / "structures" / f"{plan.only.fingerprint}.wsg"
+    (folder / "structures").mkdir(exist_ok=True)
+    for fingerprint in plan.table["fingerprint"].unique().to_list():
+        path = folder / "structures" / f"{fingerprint}.wsg"
         if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            plan.only.save(path, weights=False)
+            EventStream(zoo.structure(fingerprint), None).save(path, weights=False)
     data: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,

@@ -10,10 +10,12 @@ import torch
 
 import wsgraph
 from wsgraph.errors import WsgraphError
+from wsgraph.options import CompileOptions
 from wsgraph_encoders.baselines import layer_statistics
 from wsgraph_encoders.batch import collate
 from wsgraph_encoders.errors import EncoderError
 from wsgraph_encoders.tasks.fitted import Trees, stored_statistics
+from wsgraph_encoders.tasks.known import read_known
 from wsgraph_encoders.tasks.objectives import LabelObjective
 from wsgraph_encoders.tasks.run import load_run
 from wsgraph_encoders.tasks.targets import labels_of
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from wsgraph.events.stream import EventStream
-    from wsgraph.options import CompileOptions
     from wsgraph_encoders.tasks.run import Run
     from wsgraph_encoders.tasks.task import Task
 
@@ -43,7 +44,8 @@ def predict_models(
 
     Args:
         path: the run's folder.
-        models: whatever :func:`wsgraph.compile` takes, or ``.wsg`` files.
+        models: whatever :func:`wsgraph.compile` takes, ``.wsg`` files, or state dicts of the architectures
+            that the run was trained on.
         methods: which; by default all that can.
         inputs: shapes, as for ``compile``.
         arch: as for ``compile``.
@@ -65,12 +67,15 @@ def predict_models(
     if not run.pairs:
         raise EncoderError(f"nothing is trained yet in {run.path}", remedy="run wsgraph train again")
     readers = {m: [_reader(run, m, seed) for seed in run.seeds_of(m)] for m in methods or run.methods}
+    options, known = options or CompileOptions(), [] if arch else run.architectures()
     found = []
     for model in models:
         entry: dict[str, Any] = {"model": model, "error": None, "predictions": {}, "left_out": {}}
         found.append(entry)
         try:
-            stream = _stream(model, inputs=inputs, arch=arch, options=options)
+            stream = read_known(model, known, options.allow) or _stream(
+                model, inputs=inputs, arch=arch, options=options
+            )
             _predict(stream, readers, run.task, entry)
         except WsgraphError as error:
             entry["error"] = str(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -130,18 +130,22 @@ class Run:
         method = method if method is not None else next(iter(self.methods), "dng")
         seeds = self.seeds_of(method)
         if method == "statistics":
-            return StatisticsEmbedder()
+            return StatisticsEmbedder().eval()
         model = self.model(method, seeds[0] if seed is None else seed)
-        return MemoryEmbedder(model) if self.task.kind == "reconstruct" else model
+        return MemoryEmbedder(model).eval() if self.task.kind == "reconstruct" else model
 
-    def architecture(self) -> EventStream | None:
-        """The architecture, without weights, where the run is for one only.
+    def architectures(self) -> list[EventStream]:
+        """The architectures that it was trained on, without weights.
 
         Raises:
-            FileFormatError: its file is damaged.
+            FileFormatError: a file is damaged.
         """
-        stored: list[Any] = sorted((self.path / "structures").glob("*.wsg"))
-        return load(stored[0]) if stored else None
+        return [load(path) for path in sorted((self.path / "structures").glob("*.wsg"))]
+
+    def architecture(self) -> EventStream | None:
+        """The architecture, without weights, where the run is for one only."""
+        found = self.architectures()
+        return found[0] if len(found) == 1 else None
 
 
 def load_run(path: str | PathLike[str]) -> Run:
