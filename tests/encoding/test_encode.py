@@ -122,6 +122,14 @@ def test_a_damaged_shard_is_reported_and_stops_nothing_else(zoo, tmp_path, run):
     assert (tmp_path / "e.parquet").read_bytes() == (tmp_path / "fresh.parquet").read_bytes()
 
 
+def test_a_damaged_structure_costs_its_own_models(zoo, tmp_path):
+    fingerprint = open_zoo(zoo).fingerprints[1]
+    (zoo / "structures" / f"{fingerprint}.wsg").write_bytes(b"damaged")
+    report = encode_zoo(zoo, CHOICE, tmp_path / "e.parquet")
+    assert (report.encoded, sorted(report.failed)) == (5, ["b0", "b1", "b2"])
+    assert fingerprint in report.failed["b0"]
+
+
 def test_a_weight_that_is_not_finite_fails_its_own_model(zoo, tmp_path):
     structure = open_zoo(zoo).stream("a0").structure
     weights = {name: torch.zeros(spec.shape) for name, spec in structure.tensors.items()}

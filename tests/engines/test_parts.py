@@ -1,13 +1,19 @@
 """What is sent to other processes, without any: checkpoints and models survive pickling."""
 
 import pickle
+import sys
+from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.cli.conftest import run  # noqa: F401  a fixture
+from tests.encoding.zoos import make_zoo
 from tests.zoo import layouts
 from wsgraph.events.save import save_stream
-from wsgraph.zoo import ImportOptions
+from wsgraph.zoo import ImportOptions, import_parts
 from wsgraph.zoo.checkpoint import Checkpoint
 from wsgraph.zoo.import_parts import CheckpointReader, Unreadable, parts_of
 from wsgraph.zoo.importing import zoo_format
@@ -77,6 +83,30 @@ def test_parts_are_limited_in_number_and_bytes(tmp_path):
     assert [len(part) for part in parts_of([checkpoint("nowhere", None)] * 3, 4)] == [3]
     assert [len(part) for part in parts_of(large, 1)] == [1, 1]
     assert list(parts_of([], 4)) == []
+
+
+@given(st.lists(st.integers(0, 40 << 20), max_size=30), st.integers(2, 9))
+def test_parts_keep_all_checkpoints_in_order(sizes, most):
+    checkpoints = [Checkpoint(str(n), Path(f"{n}/{size}"), lambda: None) for n, size in enumerate(sizes)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(import_parts, "_size", lambda source: int(source.name))
+        parts = list(parts_of(checkpoints, most))
+    assert [one for part in parts for one in part] == checkpoints
+    assert all(0 < len(part) <= most for part in parts)
+    for part in parts:  # without its last checkpoint, a part is below the limit
+        assert sum(int(one.source.name) for one in part[:-1]) < 32 << 20
+
+
+@pytest.mark.parametrize("command", [("zoo", "import", "dws-inrs", "src"), ("encode", "zoo", "--untrained")])
+def test_without_ray_the_engine_names_the_extra(run, tmp_path, monkeypatch, command):  # noqa: F811
+    layouts.dws_fashion(tmp_path / "src")
+    make_zoo(tmp_path / "zoo", (1, 0))
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray.data", None)
+    code, out, err = run(*command, "-o", "out.parquet", "--engine", "ray")
+    assert (code, out) == (1, "")
+    assert "wsgraph[ray]" in err
+    assert "Traceback" not in err
 
 
 def test_reasons_are_kept():

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import sys
 import zlib
 
 import polars as pl
@@ -9,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from wsgraph.errors import WsgraphError
+from wsgraph.errors import MissingDependencyError, WsgraphError
 from wsgraph_encoders.plots import (
     confusion,
     embedding_map,
@@ -255,6 +256,13 @@ def test_a_damaged_file_of_a_run_is_named(tmp_path, name):
     (tmp_path / name).write_bytes(b"[1, 2")
     with pytest.raises(WsgraphError, match=name.rpartition("/")[2]):
         write_evaluation_plots(tmp_path)
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingDependencyError, match="matplotlib") as caught:
+        score_intervals(scores(), "tau")
+    assert "wsgraph[plots]" in caught.value.remedy
 
 
 def test_a_figure_is_written_whole_or_not_at_all(tmp_path):
