@@ -67,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--models", type=int, default=1500)
     parser.add_argument("--hidden", type=int, default=64, help="width of the untrained DNG-Encoder")
-    parser.add_argument("--threads", type=int, default=2, help="torch threads while encoding; 1 otherwise")
+    parser.add_argument("--threads", type=int, default=2, help="threads that encode; 1 otherwise")
     options = parser.parse_args()
     models, hidden, threads = options.models, options.hidden, options.threads
     torch.set_num_threads(1)

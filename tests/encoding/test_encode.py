@@ -197,7 +197,20 @@ def test_memory_is_bounded_by_a_piece(tmp_path, monkeypatch):
 
     monkeypatch.setattr(ShardReader, "_take", counted)
     encode_zoo(tmp_path / "zoo", CHOICE, tmp_path / "e.parquet")
-    assert taken == [4, 2, 4, 2, 4, 2, 2]
+    assert sorted(taken) == [2, 2, 2, 2, 4, 4, 4]
+
+
+def test_the_table_does_not_depend_on_the_number_of_threads(zoo, tmp_path, monkeypatch):
+    monkeypatch.setattr(pieces, "_MODELS", 2)
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            encode_zoo(zoo, CHOICE, tmp_path / f"{threads}.parquet")
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "3.parquet").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from tests.cli.conftest import run  # noqa: F401  a fixture
 from tests.encoding.zoos import make_zoo
 from tests.zoo import layouts
+from wsgraph.engines import LocalEngine
 from wsgraph.events.save import save_stream
 from wsgraph.zoo import ImportOptions, import_parts
 from wsgraph.zoo.checkpoint import Checkpoint
@@ -107,6 +109,18 @@ def test_without_ray_the_engine_names_the_extra(run, tmp_path, monkeypatch, comm
     assert (code, out) == (1, "")
     assert "wsgraph[ray]" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_keep_the_order_and_raise_what_is_raised(threads):
+    def half(items):
+        time.sleep(0.02 / (1 + items[0]))
+        return [12 // item for item in items]
+
+    found = LocalEngine(threads).run(half, [[1], [2, 3], [0], [4]], str)
+    assert [next(found), next(found)] == [[12], [6, 4]]
+    with pytest.raises(ZeroDivisionError):
+        next(found)
 
 
 def test_reasons_are_kept():

@@ -8,7 +8,7 @@ import pytest
 from tests.encoding.zoos import make_zoo
 from tests.zoo import layouts
 from wsgraph.engines import LocalEngine, engine_of
-from wsgraph.errors import ZooError
+from wsgraph.errors import WsgraphError, ZooError
 from wsgraph.zoo import Checkpoint, ImportOptions, import_zoo, importing, open_zoo
 from wsgraph_encoders.encoding import EncoderChoice, encode_zoo, pieces
 
@@ -62,6 +62,8 @@ def test_an_error_of_the_function_is_raised():
     with pytest.raises(ZooError, match="no 7") as caught:
         list(engine_of("ray").run(fail, [[7]], str))
     assert caught.value.remedy == "another one"
+    with pytest.raises(WsgraphError, match="cannot send"):
+        list(engine_of("ray").run(len, [[(n for n in range(3))]], str))
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         list(engine_of("ray").run(break_down, [[0]], str))
 

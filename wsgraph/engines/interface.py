@@ -38,8 +38,12 @@ class Engine(Protocol):
         ...
 
 
-def engine_of(name: EngineName) -> Engine:
+def engine_of(name: EngineName, threads: int = 1) -> Engine:
     """The engine of a name.
+
+    Args:
+        name: the engine.
+        threads: of the local one.
 
     Raises:
         MissingDependencyError: Ray is not installed.
@@ -47,7 +51,7 @@ def engine_of(name: EngineName) -> Engine:
     if name == "local":
         from wsgraph.engines.local import LocalEngine
 
-        return LocalEngine()
+        return LocalEngine(threads)
     from wsgraph.engines.ray import RayEngine
 
     return RayEngine()

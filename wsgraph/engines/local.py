@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -14,7 +15,15 @@ Result = TypeVar("Result")
 
 
 class LocalEngine:
-    """Runs parts one after the other in this process."""
+    """Runs parts in this process, one after the other or on a few threads.
+
+    Args:
+        threads: how many; with more than one, ``function`` is called by several of them, and all parts are
+            listed at once.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        self._threads = threads
 
     def run(
         self,
@@ -23,4 +32,13 @@ class LocalEngine:
         lost: Callable[[Item], Result],  # noqa: ARG002  with this process, all is lost
     ) -> Iterator[list[Result]]:
         """See :class:`~wsgraph.engines.Engine`."""
-        yield from map(function, parts)
+        if self._threads == 1:
+            yield from map(function, parts)
+            return
+        with ThreadPoolExecutor(self._threads) as pool:
+            waiting = [pool.submit(function, part) for part in parts]
+            try:
+                yield from (future.result() for future in waiting)
+            finally:
+                for future in waiting:
+                    future.cancel()

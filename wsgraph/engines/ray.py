@@ -85,7 +85,13 @@ class RayEngine:
     ) -> Iterator[tuple[int, list[Result]]]:
         """Numbers and results of the parts whose workers lived, as they are done."""
         cloudpickle: Any = self._ray.cloudpickle
-        rows = [{"place": place, "part": cloudpickle.dumps(part)} for place, part in enumerate(parts)]
+        try:
+            rows = [{"place": place, "part": cloudpickle.dumps(part)} for place, part in enumerate(parts)]
+        except Exception as error:  # objects of plugins refuse to be pickled in every way there is
+            raise WsgraphError(
+                f"the engine 'ray' cannot send the work to other processes: {type(error).__name__}: {error}",
+                remedy="leave --engine out",
+            ) from error
         dataset = self._ray.data.from_items(rows, override_num_blocks=len(rows))
         attempts = self._ray.remote(num_cpus=0)(_Attempts).remote()
         for row in dataset.map(_task(function, attempts)).iter_rows():

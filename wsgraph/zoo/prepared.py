@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load, save
 
+from wsgraph.errors import CheckpointError
 from wsgraph.events.bits import tensor_bytes
+from wsgraph.events.format import SAFETENSORS_DTYPES
 from wsgraph.events.weights import check_weights, stored_tensor
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def prepare(structure: Structure, weights: Mapping[str, Tensor]) -> PreparedMode
     """Check weights against a structure, and hash them; nothing is copied.
 
     Raises:
-        CheckpointError: the weights do not fit the structure.
+        CheckpointError: the weights do not fit the structure, or are of a type that cannot be stored.
     """
     check_weights(structure, weights)
     stored = {
@@ -61,6 +63,12 @@ def prepare(structure: Structure, weights: Mapping[str, Tensor]) -> PreparedMode
         for name, spec in structure.tensors.items()
         if spec.tied_to is None
     }
+    for name, tensor in stored.items():
+        if tensor.is_meta or str(tensor.dtype).removeprefix("torch.") not in SAFETENSORS_DTYPES.values():
+            raise CheckpointError(
+                f"{name} is {tensor.dtype} on {tensor.device}, a zoo holds real tensors of "
+                + ", ".join(SAFETENSORS_DTYPES.values())
+            )
     digest = hashlib.blake2b(digest_size=16)
     for name in sorted(stored):
         digest.update(f"{name} {stored[name].dtype}\n".encode())

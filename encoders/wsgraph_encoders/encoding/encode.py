@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from wsgraph.engines import engine_of
 from wsgraph.errors import ZooError
 from wsgraph.zoo.layout import lock_zoo
@@ -117,13 +119,29 @@ def _encode(
     report = EncodeReport(len(zoo), present=sum(counts))
     waiting = [piece for piece, count in zip(pieces, counts, strict=True) if count < len(piece.ids)]
     parts = [[piece] for piece in waiting] if engine == "local" else list(grouped(waiting))
-    for results in engine_of(engine).run(function, parts, _lost):
-        for result in results:
-            report.encoded += result.encoded
-            report.failed |= result.failed
-        if progress:
-            progress(report.present + report.encoded + len(report.failed), report.models)
+    with _plain_operators() as threads:
+        for results in engine_of(engine, threads).run(function, parts, _lost):
+            for result in results:
+                report.encoded += result.encoded
+                report.failed |= result.failed
+            if progress:
+                progress(report.present + report.encoded + len(report.failed), report.models)
     return report
+
+
+@contextmanager
+def _plain_operators() -> Iterator[int]:
+    """Run each of torch's operators on one thread; gives how many threads there were, for pieces instead.
+
+    Operators on small networks are too short to share, and on a busy machine their threads wait for each
+    other (docs/zoos.md has a figure). With one thread, results do not depend on their number.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _lost(piece: Piece) -> PieceReport:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -60,6 +61,7 @@ class PieceEncoder:
     def __init__(self, zoo: Path, choice: EncoderChoice, folder: Path) -> None:
         self.zoo, self.choice, self.folder = zoo, choice, folder
         self._token = uuid.uuid4().hex
+        self._loading = Lock()
         self._loaded: tuple[Zoo, Embedder] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -72,8 +74,9 @@ class PieceEncoder:
             ZooError: the zoo cannot be opened, or a file not be written.
             EncoderError: the encoder cannot be loaded.
         """
-        if self._loaded is None:
-            self._loaded = open_zoo(self.zoo), self.choice.load().embedder
+        with self._loading:
+            if self._loaded is None:
+                self._loaded = open_zoo(self.zoo), self.choice.load().embedder
         return [self._encode(piece, *self._loaded) for piece in pieces]
 
     def _encode(self, piece: Piece, zoo: Zoo, embedder: Embedder) -> PieceReport:
