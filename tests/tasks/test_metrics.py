@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from torchmetrics.functional.regression import kendall_rank_corrcoef, r2_score
 
 from wsgraph_encoders.tasks import metrics
+from wsgraph_encoders.tasks.evaluate import verdict
 from wsgraph_encoders.tasks.metrics import METRICS, bootstrap, tau_b
+from wsgraph_encoders.tasks.task import Task
 
 VALUES = st.lists(
     st.tuples(st.integers(-3, 3), st.integers(-3, 3), st.integers(0, 3)), min_size=2, max_size=12
@@ -77,3 +79,26 @@ def test_a_score_that_is_not_defined_is_nan_and_no_warning():
     score = bootstrap("tau", [np.ones(5)], np.arange(5.0))
     assert np.isnan([score.mean, score.low, score.high]).all()
     assert np.isnan(bootstrap("r2", [np.arange(5.0)], np.ones(5)).mean)
+
+
+@pytest.mark.parametrize(
+    ("means", "expected"),
+    [
+        ({"dng": 0.8, "static": 0.5, "flat": 0.2}, "best by tau: dng, 0.800, before static, 0.500"),
+        (
+            {"dng": 0.5, "static": 0.55},
+            "a baseline wins: static has tau 0.550, dng 0.500; their intervals overlap",
+        ),
+        ({"dng": 0.2, "epoch": 0.9, "flat": None}, "a baseline wins: epoch has tau 0.900, dng 0.200"),
+        ({"static": 0.3}, "best by tau: static, 0.300"),
+        ({"dng": None}, "tau is not defined for any method"),
+    ],
+)
+def test_the_verdict_says_when_a_baseline_wins(means, expected):
+    scores = {
+        method: {
+            "tau": {"mean": mean, "low": mean and mean - 0.1, "high": mean and mean + 0.1, "seeds": [mean]}
+        }
+        for method, mean in means.items()
+    }
+    assert verdict(Task("accuracy", "acc"), scores) == expected

@@ -1,6 +1,8 @@
 """From a zoo to predictions: the commands, the files they write, and what they say."""
 
 import json
+import subprocess
+import sys
 
 import polars as pl
 import pytest
@@ -11,7 +13,13 @@ from scipy.stats import kendalltau
 import wsgraph
 from tests.cli.conftest import run  # noqa: F401  a fixture
 from wsgraph_encoders import collate
-from wsgraph_encoders.tasks import TrainSettings, evaluate_run, load_run, predict_models, train_task
+from wsgraph_encoders.tasks import (
+    TrainSettings,
+    evaluate_run,
+    load_run,
+    predict_models,
+    train_task,
+)
 
 METHODS = ("dng", "static", "transformer", "flat", "statistics", "epoch")
 SETTINGS = TrainSettings(epochs=15, patience=15, batch=8, chunk=8, hidden=16, trees=40)
@@ -167,3 +175,24 @@ def test_another_run_in_the_folder_is_refused(run, two_architectures):  # noqa: 
     assert "epochs was 20, is 7" in err
     code, _, err = run("train", "classify", "--label", "half", *first[2:])
     assert code == 1
+
+
+@pytest.mark.parametrize("package", ["lightning", "torchmetrics", "sklearn"])
+def test_a_package_that_is_missing_is_named(run, two_architectures, monkeypatch, package):  # noqa: F811
+    monkeypatch.setattr(
+        "wsgraph_encoders.tasks.lightning_extra.find_spec", lambda name: None if name == package else name
+    )
+    method = "statistics" if package == "sklearn" else "dng"
+    code, _, err = run("train", "accuracy", "--zoo", two_architectures, "-o", "r", "--method", method)
+    assert code == 1
+    assert package in err
+    assert "wsgraph[train]" in err
+
+
+def test_help_imports_no_torch():
+    loaded = (
+        "import sys, wsgraph_encoders.tasks.commands as c, typer; c.wsgraph_register_commands(typer.Typer())"
+    )
+    subprocess.run(
+        [sys.executable, "-c", f"{loaded}; assert not {{'torch', 'polars'}} & set(sys.modules)"], check=True
+    )

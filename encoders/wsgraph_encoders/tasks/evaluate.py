@@ -111,7 +111,11 @@ def verdict(task: Task, metrics: dict[str, Any]) -> str:
     ours = [(score, method) for score, method in ranked if method.split("-")[0] in OURS]
     if not ours:
         return f"best by {metric}: {winner}, {best:.3f}"
+    if len(ranked) == 1:
+        return f"best by {metric}: {winner}, {best:.3f}; no other method is finished"
+    other = ranked[1] if winner == ours[0][1] else ours[0]
+    low, high = metrics[winner][metric]["low"], metrics[other[1]][metric]["high"]
+    overlap = "; their intervals overlap" if None not in (low, high) and high >= low else ""
     if winner == ours[0][1]:
-        second = f"; best baseline {ranked[1][1]}, {ranked[1][0]:.3f}" if len(ranked) > 1 else ""
-        return f"best by {metric}: {winner}, {best:.3f}{second}"
-    return f"a baseline wins: {winner} has {metric} {best:.3f}, {ours[0][1]} {ours[0][0]:.3f}"
+        return f"best by {metric}: {winner}, {best:.3f}, before {other[1]}, {other[0]:.3f}{overlap}"
+    return f"a baseline wins: {winner} has {metric} {best:.3f}, {other[1]} {other[0]:.3f}{overlap}"

@@ -57,13 +57,21 @@ def draw_examples(zoo: Zoo, kind: Kind, label: str, seed: int) -> tuple[pl.DataF
     broken = _nonfinite(zoo, models["id"].to_list())
     models = _kept(models, ~models["id"].is_in(broken), "with NaN or infinite weights", notes)
     models = _split(models, seed, notes)
-    for name in SPLITS:
-        if not (models["split"] == name).any():
-            raise EncoderError(
-                f"no model of {zoo.path} with a label {label!r} is in the split {name!r}",
-                remedy=f"split the zoo again: wsgraph zoo split {zoo.path}",
-            )
+    _check_sizes(zoo, models, kind, label)
     return models.select(COLUMNS), notes
+
+
+def _check_sizes(zoo: Zoo, models: pl.DataFrame, kind: Kind, label: str) -> None:
+    """Ranks and variances need two models."""
+    least = 2 if kind in ("accuracy", "regress") else 1
+    for name in SPLITS:
+        found = int((models["split"] == name).sum())
+        if found < least:
+            raise EncoderError(
+                f"the split {name!r} of {zoo.path} has {found} models with a label {label!r}, expected at "
+                f"least {least}",
+                remedy=f"split the zoo again, wsgraph zoo split {zoo.path}, or add models",
+            )
 
 
 def _kept(models: pl.DataFrame, good: pl.Series, why: str, notes: list[str]) -> pl.DataFrame:

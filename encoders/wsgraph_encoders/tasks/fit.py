@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
     from wsgraph_encoders.tasks.settings import TrainSettings
     from wsgraph_encoders.tasks.task import Task
 
-__all__ = ["Job", "Machine", "fit_model"]
+__all__ = ["Job", "Machine", "first_process", "fit_model"]
+
+
+def first_process() -> bool:
+    """Whether this is the process that writes and tells; Lightning and torchrun start the others."""
+    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
 
 
 @dataclass(frozen=True, slots=True)

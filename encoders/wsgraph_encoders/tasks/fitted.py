@@ -69,7 +69,7 @@ class Trees:
         labels, splits = numbers(examples["label"], self.task), examples["split"]
         train, val = ((splits == name).to_numpy() for name in ("train", "val"))
         self._trees.fit(features[train], labels[train])
-        score, every = METRICS[self.task.goal.metric], np.ones((1, int(val.sum())))
+        score, every = METRICS[self.task.metrics[0]], np.ones((1, int(val.sum())))
         scores = [
             float(np.nan_to_num(score(self._clipped(values), labels[val], every)[0]))
             for values in self._trees.staged_predict(features[val])
@@ -85,7 +85,7 @@ class Trees:
         raise AssertionError("fit() chose a number of trees that there are")
 
     def _clipped(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        predicted = np.asarray(values, dtype=np.float64)
+        predicted = np.atleast_1d(np.asarray(values, dtype=np.float64))  # scikit-learn squeezes one class
         return predicted.clip(0, 1) if self.task.kind == "accuracy" else predicted
 
 
@@ -112,7 +112,7 @@ def fit_baseline(job: Job, method: str, seed: int, epochs: str | None) -> None:
         trees = Trees(job.task, job.settings, seed)
         scores = trees.fit(features, table)
         values = trees.predict(features)
-    rows = [(n, n, "val", job.task.goal.metric, score) for n, score in enumerate(scores, 1)]
+    rows = [(n, n, "val", job.task.metrics[0], score) for n, score in enumerate(scores, 1)]
     write_parquet(folder / "history.parquet", pl.DataFrame(rows, schema=_HISTORY, orient="row"))
     predicted = dict(zip(table["id"], values.tolist(), strict=True))
     write_parquet(folder / PREDICTIONS, prediction_table(table, predicted, job.task, method, seed))

@@ -123,7 +123,7 @@ class Learner(LightningModule):
         """Scores over all validation models; one that is not defined, of equal predictions, counts as 0."""
         scores = {name: float(score.nan_to_num(nan=0.0)) for name, score in self.metrics.compute().items()}
         for name, score in scores.items():
-            self.log(f"val/{name}", score, prog_bar=name == self.task.goal.metric)
+            self.log(f"val/{name}", score, prog_bar=name == self.task.metrics[0])
         self.log("val/loss", float(self.val_loss.compute()))
         self.log("train/loss", float(self.train_loss.compute()))
         self.metrics.reset()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from wsgraph.zoo.reader import open_zoo
 from wsgraph_encoders.tasks.columns import epoch_column
 from wsgraph_encoders.tasks.data import Examples
-from wsgraph_encoders.tasks.fit import Job, Machine, fit_model
+from wsgraph_encoders.tasks.fit import Job, Machine, first_process, fit_model
 from wsgraph_encoders.tasks.fitted import fit_baseline
 from wsgraph_encoders.tasks.folder import PREDICTIONS, pair_folder
 from wsgraph_encoders.tasks.methods import FITTED, check_methods, left_out, methods_for
@@ -84,6 +84,8 @@ def _train(job: Job, method: str, seed: int, epochs: str | None) -> None:
     pair, start = f"{method}-{seed}", time.monotonic()
     own = replace(job, tell=partial(_told, job.tell, pair))
     if method in FITTED:
+        if not first_process():
+            return
         fit_baseline(own, method, seed, epochs)
     else:
         fit_model(own, method, seed)

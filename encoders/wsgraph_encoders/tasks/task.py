@@ -66,8 +66,8 @@ class Task:
 
     @property
     def goal(self) -> Goal:
-        """What decides which method, and which epoch, is best."""
-        return Goal(self.metrics[0])
+        """What decides which epoch is best: an accuracy of a few models is too coarse for it."""
+        return Goal("loss", higher=False) if self.kind == "classify" else Goal(self.metrics[0])
 
     @property
     def numeric(self) -> bool:

@@ -62,7 +62,7 @@ def train_command(  # noqa: PLR0913  a command's options are its arguments
     """
     if task is None and label is None:
         raise typer.BadParameter("name a task (accuracy, classify, regress, reconstruct) or a --label")
-    from wsgraph_encoders.tasks.fit import Machine
+    from wsgraph_encoders.tasks.fit import Machine, first_process
     from wsgraph_encoders.tasks.settings import TrainSettings
     from wsgraph_encoders.tasks.study import train_task
 
@@ -85,8 +85,10 @@ def train_command(  # noqa: PLR0913  a command's options are its arguments
         settings=TrainSettings(**{name: value for name, value in given.items() if value is not None}),
         images=images,
         machine=Machine(accelerator, devices, strategy),
-        tell=out.line,
+        tell=out.line if first_process() else lambda _: None,
     )
+    if not first_process():
+        return
     out.line(f"{len(run.pairs)} trainings are finished in {output}; next: wsgraph evaluate {output}")
     pairs = [{"method": method, "seed": seed} for method, seed in run.pairs]
     out.result(
