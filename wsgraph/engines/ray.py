@@ -156,13 +156,19 @@ def _start(ray: Any) -> None:
     ray.data.DataContext.get_current().enable_progress_bars = False
     if ray.is_initialized():
         return
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(**quiet)
-        return
-    ray.init(
-        num_cpus=len(os.sched_getaffinity(0)),
-        include_dashboard=False,
-        object_store_memory=_STORE_BYTES,
-        **quiet,
-    )
+    here = {
+        "num_cpus": len(os.sched_getaffinity(0)),
+        "include_dashboard": False,
+        "object_store_memory": _STORE_BYTES,
+    }
+    try:
+        ray.init(
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **({} if os.environ.get("RAY_ADDRESS") else here),
+        )
+    except Exception as error:  # it raises Exception itself where its processes do not come up in time
+        raise WsgraphError(
+            f"Ray cannot be started or reached: {type(error).__name__}: {error}",
+            remedy="see RAY_ADDRESS, or leave --engine out",
+        ) from error
