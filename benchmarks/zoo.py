@@ -1,6 +1,6 @@
-"""What a zoo costs: importing small ViTs, reading them back, duplicates.
+"""What a zoo costs: importing small ViTs, reading them back, duplicates, encoding.
 
-    python benchmarks/zoo.py [--models 1500]
+    python benchmarks/zoo.py [--models 1500] [--hidden 64] [--threads 2]
 
 Writes a zoo of SimpleViT state dicts to a temporary folder, imports it and prints rates, in models a second
 of wall time and of processor time: on a busy machine only the latter means anything. Reading the files alone
@@ -21,6 +21,7 @@ import torch
 from wsgraph.zoo import import_zoo, open_zoo
 from wsgraph.zoo.duplicates import equal_up_to_order
 from wsgraph.zoo.models.vit import SimpleViT
+from wsgraph_encoders.encoding import EncoderChoice, encode_zoo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +66,10 @@ def main() -> None:
     """Run everything."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--models", type=int, default=1500)
-    models = parser.parse_args().models
+    parser.add_argument("--hidden", type=int, default=64, help="width of the untrained DNG-Encoder")
+    parser.add_argument("--threads", type=int, default=2, help="threads that encode; 1 otherwise")
+    options = parser.parse_args()
+    models, hidden, threads = options.models, options.hidden, options.threads
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         source, zoo = Path(folder) / "source", Path(folder) / "zoo"
@@ -85,6 +89,10 @@ def main() -> None:
         measure("stacked batches of 64", models, lambda: list(opened.batches(batch=64)))
         measure("event streams", models, lambda: sum(1 for _ in opened.streams()))
         measure("keys up to the order of neurons", models, lambda: equal_up_to_order(opened))
+        torch.set_num_threads(threads)
+        table = Path(folder) / "embeddings.parquet"
+        choice = EncoderChoice(hidden=hidden)
+        measure(f"encode, hidden {hidden}, {threads} threads", models, lambda: encode_zoo(zoo, choice, table))
 
 
 if __name__ == "__main__":

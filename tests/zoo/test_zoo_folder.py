@@ -61,6 +61,19 @@ def test_batches_are_stacked_views_of_one_architecture(zoo):
     assert [stream.num_nodes for stream in one] == [11, 11]
 
 
+@pytest.mark.parametrize("change", [lambda t: t.to(torch.complex128), lambda t: t.to("meta")])
+def test_weights_that_no_file_holds_stop_nothing_else(zoo, change):
+    zoo, streams = zoo
+    state = dict(streams[0].state_dict())
+    with ZooWriter(zoo.path) as writer:
+        with pytest.raises(CheckpointError, match=r"0\.bias is torch\.\w+ on"):
+            writer.add(
+                ModelRecord("odd", "here"), streams[0].structure, state | {"0.bias": change(state["0.bias"])}
+            )
+        writer.add(ModelRecord("next", "here"), streams[0].structure, state)
+    assert sorted(open_zoo(zoo.path).models["id"]) == ["m0", "m1", "m2", "m3", "m4", "next"]
+
+
 def test_ids_may_come_in_any_order(zoo):
     zoo, streams = zoo
     got = dict(zoo.streams(["m4", "m1", "m0"], batch=8))

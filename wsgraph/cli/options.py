@@ -4,12 +4,14 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from wsgraph.engines import EngineName
 from wsgraph.options import Attention, Unsupported
 
 __all__ = [
     "AllowOption",
     "ArchOption",
     "AttentionOption",
+    "EngineOption",
     "InputOption",
     "JsonOption",
     "ModelArgument",
@@ -43,5 +45,8 @@ AttentionOption: TypeAlias = Annotated[
 ]
 UnsupportedOption: TypeAlias = Annotated[
     Unsupported, typer.Option(help="What to do with an operator that no plugin lowers.")
+]
+EngineOption: TypeAlias = Annotated[
+    EngineName, typer.Option(help="Where the work runs: this process, or a Ray cluster (see docs/zoos.md).")
 ]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]

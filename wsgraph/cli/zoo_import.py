@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from wsgraph.cli.options import AllowOption, AttentionOption, JsonOption, UnsupportedOption
+from wsgraph.cli.options import AllowOption, AttentionOption, EngineOption, JsonOption, UnsupportedOption
 from wsgraph.cli.output import Output
 from wsgraph.cli.progress import progress
 from wsgraph.options import CompileOptions
@@ -57,6 +57,7 @@ def import_command(  # noqa: PLR0913  a command's options are its arguments
     ] = None,
     attention: AttentionOption = "full",
     unsupported: UnsupportedOption = "error",
+    engine: EngineOption = "local",
     as_json: JsonOption = False,
 ) -> None:
     """Import the checkpoints of SRC into a zoo; run it again to go on after an interruption."""
@@ -78,10 +79,11 @@ def import_command(  # noqa: PLR0913  a command's options are its arguments
             limit=limit,
             compile_options=compile_options,
             progress=show,
+            engine=engine,
         )
     out.line(
         f"{report.imported:,} models of {report.listed:,} checkpoints imported into {output}, "
-        f"{report.present:,} were there already; {report.architectures:,} architectures traced"
+        f"{report.present:,} were there already; {report.architectures:,} architectures"
     )
     for model, reason in list(report.failed.items())[:_SHOWN]:
         out.line(f"not imported: {model}: {reason}")

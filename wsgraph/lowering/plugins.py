@@ -51,6 +51,7 @@ anybody else's."""
 
 BUILTIN_COMMANDS: tuple[str, ...] = (
     "wsgraph.cli.builtin",
+    "wsgraph_encoders.encoding.commands",
     "wsgraph_encoders.experiments.commands",
     "wsgraph_encoders.tasks.commands",
 )

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsgraph.errors import WsgraphError, ZooError
+from wsgraph.engines import engine_of
+from wsgraph.errors import CheckpointError, ZooError
 from wsgraph.lowering.plugins import load_registry
+from wsgraph.zoo.import_parts import CheckpointReader, ReadModel, Unreadable, parts_of
 from wsgraph.zoo.options import ImportOptions
-from wsgraph.zoo.tracing import Tracer
 from wsgraph.zoo.writer import ModelRecord, ZooWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from os import PathLike
 
+    from wsgraph.engines import EngineName
     from wsgraph.options import CompileOptions
     from wsgraph.zoo.checkpoint import Checkpoint, ZooFormat
 
 __all__ = ["ImportReport", "import_zoo", "zoo_format", "zoo_formats"]
+
+_PART = 32
+_DEATH = "the process that read it died, each time that it was tried"
 
 
 @dataclass(slots=True)
@@ -32,7 +38,7 @@ class ImportReport:
         imported: models added.
         present: models that were in the zoo already.
         failed: ids and reasons of those that could not be read.
-        architectures: architectures traced.
+        architectures: architectures of the models added.
     """
 
     listed: int
@@ -59,7 +65,7 @@ def zoo_format(name: str) -> ZooFormat:
     return entry.function
 
 
-def import_zoo(
+def import_zoo(  # noqa: PLR0913  most are keywords with defaults
     name: str,
     source: str | PathLike[str],
     out: str | PathLike[str],
@@ -69,6 +75,7 @@ def import_zoo(
     limit: int | None = None,
     compile_options: CompileOptions | None = None,
     progress: Callable[[int, int | None], None] | None = None,
+    engine: EngineName = "local",
 ) -> ImportReport:
     """Add the models of a folder to a zoo.
 
@@ -85,6 +92,7 @@ def import_zoo(
         limit: import the first so many checkpoints only.
         compile_options: how to compile each architecture.
         progress: called with the number of checkpoints done; how many there are is known at the end only.
+        engine: ``ray`` reads and traces on a Ray cluster; the zoo is the same, byte for byte.
 
     Raises:
         ZooError: the format is unknown, the source is of another layout, or the zoo cannot be written.
@@ -100,37 +108,85 @@ def import_zoo(
     if first is None:
         raise ZooError(f"{root} holds no checkpoints in the layout {name!r}", remedy="check format and path")
     report = ImportReport(0, 0, 0, {}, 0)
-    tracer = Tracer(compile_options)
     origin = {"command": "import", "format": name, "source": str(root.resolve())}
     with ZooWriter(out, origin | {"settings": dict(options.settings), "prefix": prefix}) as writer:
-        for checkpoint in chain([first], checkpoints):
-            _import_one(prefix + checkpoint.id, checkpoint, prefix, tracer, writer, report)
-            report.listed += 1
-            if progress:
-                progress(report.listed, None)
-    report.architectures = len(tracer)
+        importer = _Importer(writer, prefix, report, progress)
+        new = importer.new(chain([first], checkpoints))
+        chosen = engine_of(engine)
+        parts = parts_of(new, 1 if engine == "local" else _PART)
+        reader = CheckpointReader(compile_options)
+        for results in chosen.run(reader, parts, lambda _: Unreadable(_DEATH)):
+            importer.add(results)
     return report
 
 
-def _import_one(
-    model: str, checkpoint: Checkpoint, prefix: str, tracer: Tracer, writer: ZooWriter, report: ImportReport
-) -> None:
-    source = str(checkpoint.source.absolute())
-    if writer.source_of(model) == source:
-        report.present += 1
-        return
-    try:
-        weights = checkpoint.read()
-        structure, tensors = tracer.structure(weights)
-        run = prefix + (checkpoint.run or checkpoint.id)
-        labels = {**weights.labels, **checkpoint.labels}
-        writer.add(ModelRecord(model, source, run, checkpoint.split, labels), structure, tensors)
-    except ZooError:
-        raise  # the zoo itself cannot be written
-    except Exception as error:  # noqa: BLE001  files of unknown origin fail in every way there is
-        known = isinstance(error, WsgraphError)
-        reason = str(error) if known else f"{type(error).__name__}: {error}"
-        report.failed[model] = reason
-        writer.fail(model, source, reason)
-    else:
-        report.imported += 1
+class _Importer:
+    """Adds what is read to a zoo, in the order of the checkpoints."""
+
+    def __init__(
+        self,
+        writer: ZooWriter,
+        prefix: str,
+        report: ImportReport,
+        progress: Callable[[int, int | None], None] | None,
+    ) -> None:
+        self._writer = writer
+        self._prefix = prefix
+        self._report = report
+        self._progress = progress
+        self._being_read: deque[Checkpoint] = deque()
+        self._architectures: set[str] = set()
+
+    def new(self, checkpoints: Iterable[Checkpoint]) -> Iterator[Checkpoint]:
+        """Those that the zoo does not have yet; the results of :meth:`add` have their order."""
+        for checkpoint in checkpoints:
+            if self._is_present(checkpoint):
+                self._count_present()
+            else:
+                self._being_read.append(checkpoint)
+                yield checkpoint
+
+    def add(self, results: Sequence[ReadModel | Unreadable]) -> None:
+        """Add models, note failures."""
+        for result in results:
+            checkpoint = self._being_read.popleft()
+            if self._is_present(checkpoint):  # listed twice
+                self._count_present()
+                continue
+            reason = result.reason if isinstance(result, Unreadable) else self._added(checkpoint, result)
+            if reason is None:
+                self._report.imported += 1
+            else:
+                model = self._prefix + checkpoint.id
+                self._report.failed[model] = reason
+                self._writer.fail(model, _source(checkpoint), reason)
+            self._listed()
+
+    def _added(self, checkpoint: Checkpoint, read: ReadModel) -> str | None:
+        """Why a model could not be added; None where it was."""
+        run = self._prefix + (checkpoint.run or checkpoint.id)
+        model = self._prefix + checkpoint.id
+        record = ModelRecord(model, _source(checkpoint), run, checkpoint.split, read.labels)
+        try:
+            self._writer.add_prepared(record, read.model)
+        except CheckpointError as error:
+            return str(error)
+        self._architectures.add(read.model.structure.fingerprint)
+        self._report.architectures = len(self._architectures)
+        return None
+
+    def _is_present(self, checkpoint: Checkpoint) -> bool:
+        return self._writer.source_of(self._prefix + checkpoint.id) == _source(checkpoint)
+
+    def _count_present(self) -> None:
+        self._report.present += 1
+        self._listed()
+
+    def _listed(self) -> None:
+        self._report.listed += 1
+        if self._progress:
+            self._progress(self._report.listed, None)
+
+
+def _source(checkpoint: Checkpoint) -> str:
+    return str(checkpoint.source.absolute())

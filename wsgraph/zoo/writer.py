@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import polars as pl
 
 from wsgraph.errors import CheckpointError, ZooError
-from wsgraph.events.bits import tensor_bytes
 from wsgraph.events.save import save_stream
-from wsgraph.events.weights import check_weights, stored_tensor
 from wsgraph.zoo.layout import (
     create_zoo,
     failures_path,
@@ -24,6 +21,7 @@ from wsgraph.zoo.layout import (
     structure_path,
     write_manifest,
 )
+from wsgraph.zoo.prepared import prepare
 from wsgraph.zoo.shards import write_shard
 from wsgraph.zoo.table import FAILURES, MODELS, Label, append_rows, read_table, write_table
 
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from wsgraph.events.structure import Structure
+    from wsgraph.zoo.prepared import PreparedModel
 
 __all__ = ["ModelRecord", "ZooWriter"]
 
@@ -123,18 +122,21 @@ class ZooWriter:
             CheckpointError: the id is taken, or the weights do not fit the structure.
             ZooError: the commit fails.
         """
+        self.add_prepared(record, prepare(structure, weights))
+
+    def add_prepared(self, record: ModelRecord, model: PreparedModel) -> None:
+        """Add a model whose weights have been looked at, perhaps by another process.
+
+        Raises:
+            CheckpointError: the id is taken.
+            ZooError: the commit fails.
+        """
         if record.id in self._sources:
             raise CheckpointError(
                 f"the zoo has a model {record.id!r} already, from {self._sources[record.id]}",
                 remedy="give the new models other names: --prefix NAME",
             )
-        check_weights(structure, weights)
-        stored = {
-            name: stored_tensor(structure, weights, name).detach()
-            for name, spec in structure.tensors.items()
-            if spec.tied_to is None
-        }
-        digest = _digest(stored)
+        structure, stored = model.structure, model.tensors
         path = structure_path(self.path, structure.fingerprint)
         if not path.is_file():
             path.parent.mkdir(exist_ok=True)
@@ -146,10 +148,10 @@ class ZooWriter:
             "run": record.run,
             "split": record.split,
             "source": record.source,
-            "digest": digest,
+            "digest": model.digest,
         }
         row |= {name if name not in MODELS else f"label.{name}": v for name, v in record.labels.items()}
-        self._pending.setdefault(key, []).append(stored)
+        self._pending.setdefault(key, []).append(dict(stored))
         self._rows.setdefault(key, []).append(row)
         self._sources[record.id] = record.source
         self._failed.pop(record.id, None)
@@ -191,12 +193,3 @@ class ZooWriter:
         after = append_rows(kept, list(self._failed.values()), FAILURES).sort("id")
         if not after.equals(before):
             write_table(failures_path(self.path), after)
-
-
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """A hash of names, dtypes and bits; shapes are the structure's."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name in sorted(tensors):
-        digest.update(f"{name} {tensors[name].dtype}\n".encode())
-        digest.update(tensor_bytes(tensors[name]))
-    return digest.hexdigest()

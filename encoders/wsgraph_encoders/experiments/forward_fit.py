@@ -12,10 +12,10 @@ from torch import nn
 
 from wsgraph_encoders.experiments.activation_models import DynamicFit, StaticFit
 from wsgraph_encoders.experiments.devices import choose_device
-from wsgraph_encoders.experiments.figures import new_figure, write_figure
 from wsgraph_encoders.experiments.random_mlps import FitData, random_mlps
 from wsgraph_encoders.experiments.results import Results, told
 from wsgraph_encoders.experiments.training import rate
+from wsgraph_encoders.plots.figures import new_figure, write_figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable

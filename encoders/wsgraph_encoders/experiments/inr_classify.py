@@ -13,12 +13,12 @@ import torch
 import wsgraph
 from wsgraph_encoders.errors import EncoderError
 from wsgraph_encoders.experiments.devices import choose_device
-from wsgraph_encoders.experiments.figures import new_figure, write_figure
 from wsgraph_encoders.experiments.inr_methods import METHODS, InrTask, classify_inrs
 from wsgraph_encoders.experiments.results import Results, told, write_whole
 from wsgraph_encoders.inr2jls import INR2JLSConfig
 from wsgraph_encoders.inrs import Siren, canonical, unstack
 from wsgraph_encoders.inrs.dataset import mnist_sirens
+from wsgraph_encoders.plots.figures import new_figure, write_figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

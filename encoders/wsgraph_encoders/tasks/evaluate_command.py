@@ -17,6 +17,7 @@ def evaluate_command(
     *,
     split: Annotated[Literal["train", "val", "test"], typer.Option(help="Whose models count.")] = "test",
     samples: Annotated[int, typer.Option(min=1, metavar="N", help="Of the bootstrap.")] = 1000,
+    plots: Annotated[bool, typer.Option(help="Draw figures into RUN/plots.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Score every method beside the baselines, with 95 % bootstrap intervals over models."""
@@ -39,7 +40,8 @@ def evaluate_command(
         out.line(f"{method} is left out: {reason}")
     conclusion = verdict(opened.task, metrics)
     out.line(conclusion)
-    out.line(f"written to {run}: metrics.json, predictions.parquet")
+    drawn = _draw(run, split, out) if plots else []
+    out.line(f"written to {run}: metrics.json, predictions.parquet" + (", plots/" if drawn else ""))
     out.result(
         {
             "run": str(run),
@@ -48,8 +50,21 @@ def evaluate_command(
             "metrics": metrics,
             "skipped": opened.skipped,
             "verdict": conclusion,
+            "plots": [str(path) for path in drawn],
         }
     )
+
+
+def _draw(run: Path, split: str, out: Output) -> list[Path]:
+    """The figures; scores are worth having without them."""
+    from wsgraph.errors import MissingDependencyError
+    from wsgraph_encoders.plots import write_evaluation_plots
+
+    try:
+        return write_evaluation_plots(run, split=split)
+    except MissingDependencyError as error:
+        out.line(f"no figures: {error}")
+        return []
 
 
 def _cell(score: dict[str, Any]) -> str:

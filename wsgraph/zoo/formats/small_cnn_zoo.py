@@ -55,7 +55,8 @@ def checkpoints(source: Path, options: ImportOptions) -> Iterator[Checkpoint]:
 
 
 def _dataset(folder: Path, prefix: str, options: ImportOptions) -> Iterator[Checkpoint]:
-    matrix = _matrix(folder / "weights.npy")
+    rows = _Rows(folder / "weights.npy")
+    matrix = rows.matrix
     layout = _layout(folder / "layout.csv", matrix.shape[1])
     metrics = read_csv(folder / "metrics.csv.gz", ("modeldir", "step", _ACTIVATION))
     if len(metrics) != len(matrix):
@@ -70,11 +71,22 @@ def _dataset(folder: Path, prefix: str, options: ImportOptions) -> Iterator[Chec
         yield Checkpoint(
             id=f"{prefix}{row:06d}",
             source=folder / "weights.npy",
-            read=partial(_read, matrix, row, layout, str(labels[_ACTIVATION])),
+            read=partial(_read, rows, row, layout, str(labels[_ACTIVATION])),
             run=f"{prefix}{labels['modeldir']}",
             split=split,
             labels={name: label_value(value) for name, value in labels.items() if name != "modeldir"},
         )
+
+
+class _Rows:
+    """The rows of a mapped matrix; other processes that it is sent to map the file themselves."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.matrix = _matrix(path)
+
+    def __reduce__(self) -> tuple[type[_Rows], tuple[Path]]:
+        return _Rows, (self.path,)
 
 
 def _matrix(path: Path) -> NDArray[Any]:
@@ -161,8 +173,8 @@ def protocol_splits(count: int) -> list[str]:
     return splits
 
 
-def _read(matrix: NDArray[Any], row: int, layout: list[_Slot], activation: str) -> Weights:
-    flat = np.array(matrix[row])
+def _read(rows: _Rows, row: int, layout: list[_Slot], activation: str) -> Weights:
+    flat = np.array(rows.matrix[row])
     tensors: dict[str, Tensor] = {}
     for slot in layout:
         values = flat[slot.start : slot.stop].reshape(slot.shape).transpose(slot.axes)
