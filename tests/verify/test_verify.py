@@ -182,3 +182,32 @@ def test_symmetries_command(run: Any) -> None:
         "0.weight": ["P0", None], "0.bias": ["P0"], "2.weight": [None, "P0"], "2.bias": [None],
     }  # fmt: skip
     assert run("symmetries", "model.pt")[0] == 1
+
+
+def test_a_norm_of_single_numbers_lets_nothing_through() -> None:
+    model = nn.Sequential(nn.Linear(3, 1), nn.LayerNorm(1), nn.Linear(1, 2))
+    report = wsgraph.verify(None, model, "5x3")
+    assert report.ok
+    assert "1 edge blocks unchecked" in str(report)
+
+
+def test_neurons_picked_by_value_may_be_any() -> None:
+    """A detector's best boxes: that a neuron was not among them this time says nothing."""
+
+    def forward(s: Net, x: Tensor) -> Any:
+        return s.box(x)[0][s.score(x)[0].topk(2).indices]
+
+    net = Net(forward, score=nn.Linear(3, 40), box=nn.Linear(3, 40))
+    for seed in range(3):
+        assert wsgraph.verify(None, net, "1x3", seed=seed).ok
+
+
+def test_an_output_that_rounding_decides_tells_nothing() -> None:
+    def forward(s: Net, x: Tensor) -> Any:
+        y = s.b(s.a(x))
+        return y, (y.sum(1) - y.flip(1).sum(1)).sign()
+
+    net = Net(forward, a=nn.Linear(3, 16), b=nn.Linear(16, 9))
+    reports = [wsgraph.verify(None, net, "7x3", seed=seed) for seed in range(3)]
+    assert all(report.ok for report in reports)
+    assert any("rounding alone" in str(report) for report in reports)

@@ -95,10 +95,14 @@ class Bench:
         counts = torch.bincount(torch.arange(rows) * experts // rows, minlength=experts)
         return {ends[0]: counts.cumsum(0).to(ends[0].dtype)}
 
-    def moved(self, op: Op, masks: Mapping[Value, Tensor], factor: float = 1.0) -> dict[Value, Tensor]:
-        """The generic inputs with the masked elements drawn anew, ``factor`` times as large."""
+    def moved(self, op: Op, masks: Mapping[Value, Tensor], size: float | None = None) -> dict[Value, Tensor]:
+        """The generic inputs with the masked elements drawn anew, about ``size`` large if that is given."""
         inputs = self.inputs(op)
-        fresh = {v: torch.where(m, self.run.noise(inputs[v]) * factor, inputs[v]) for v, m in masks.items()}
+        fresh = {}
+        for value, mask in masks.items():
+            noise = self.run.noise(inputs[value])
+            noise = noise if size is None else (noise.abs() + 1) * size
+            fresh[value] = torch.where(mask, noise, inputs[value])
         return {**inputs, **_in_domain(op, fresh)}
 
     def targets(self, op: Op, nodes: set[int]) -> list[Tensor]:

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from wsgraph.ir.graph import Value
 from wsgraph.testing.bench import Bench, is_learned
 from wsgraph.testing.differences import disturbs, touches
 from wsgraph.testing.sources import source_masks
 
 if TYPE_CHECKING:
-    from wsgraph.ir.graph import Op, Value
+    from collections.abc import Mapping
+
+    from wsgraph.ir.graph import Op
     from wsgraph.lowering.builder import Edges
 
 __all__ = ["check_attention", "check_flow", "check_learned"]
@@ -65,13 +68,29 @@ def check_learned(bench: Bench, op: Op, src: int, dst: int) -> str | None:
     masks, targets = source_masks(bench, op, src), bench.targets(op, bench.reached(op, dst))
     if not masks or not any(bool(t.any()) for t in targets):
         return None
-    before = bench.run.call(op, bench.inputs(op))
+    places = _places(bench, op, masks)
+    before = bench.run.call(op, {**bench.inputs(op), **places})
     # A maximum only follows what exceeds the others, a minimum what falls below them.
-    for factor in (1.0, 0.01, 100.0, 100.0):
-        after = bench.run.call(op, bench.moved(op, masks, factor))
+    for size in (None, 0.01, 100.0, -100.0):
+        after = bench.run.call(op, {**bench.moved(op, masks, size), **places})
         if touches(before, after, targets):
             return None
     return "a learned edge joins neurons of which the first has no influence on the second"
+
+
+def _places(bench: Bench, op: Op, masks: Mapping[Value, Tensor]) -> dict[Value, Tensor]:
+    """Where the input decides which elements are picked: a place of the source, for all of them."""
+    table, mask = op.inputs()[0], masks.get(op.inputs()[0])
+    if op.key != "aten.index" or mask is None or not bool(mask.any()):
+        return {}
+    place = mask.nonzero()[0].tolist()
+    found = {}
+    for coordinate, index in zip(place, op.arguments["indices"], strict=False):
+        if isinstance(index, Value) and index is not table and bench.activation(index) is not None:
+            if index.dtype is torch.bool:
+                return {}
+            found[index] = torch.full(index.shape, coordinate, dtype=index.dtype)
+    return found
 
 
 def check_attention(bench: Bench, origin: Edges, position: int) -> str | None:

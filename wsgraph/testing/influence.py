@@ -52,6 +52,8 @@ def check_pair(bench: Bench, edge: EdgeBlock, origin: Edges, pair: Pair, other: 
     # From one step of a recurrence to the next there are ways around the pair.
     if not masks or not _any(targets) or bench.recurs(op):
         return _check_parameter(bench, op, name, pair)
+    if _of_one_number(op):
+        raise LookupError(f"{op!r} normalises single numbers, which gives zero whatever they are")
     absent = _ABSENT.get(op.key, 0.0)
     without = bench.overwritten(name, pair.elements, absent)
     if not touches(*_moved(bench, op, masks, {}), targets):
@@ -63,6 +65,19 @@ def check_pair(bench: Bench, edge: EdgeBlock, origin: Edges, pair: Pair, other: 
         if not touches(*_moved(bench, op, masks, rest), targets):
             return f"zeroing another pair ({other.src} -> {other.dst}) removes the source's influence"
     return None
+
+
+def _of_one_number(op: Op) -> bool:
+    """Whether an operator subtracts from every number its own mean."""
+    shape = op.inputs()[0].shape
+    match op.key:
+        case "aten.layer_norm" | "aten.native_layer_norm":
+            return all(n == 1 for n in op.arguments["normalized_shape"])
+        case "aten.group_norm":
+            return math.prod(shape[1:]) == int(op.arguments["num_groups"])
+        case "aten.instance_norm":
+            return math.prod(shape[2:]) == 1
+    return False
 
 
 def _moved(
