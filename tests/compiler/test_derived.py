@@ -92,3 +92,19 @@ def test_slices_and_transposes_of_a_weight_are_views(prove: Prove) -> None:
     assert stream.structure.derived == {}
     assert edges(stream) == ["n0 -> n1 dense 4x4x1 w", "n1 -> n2 dense 4x4x1 w"]
     assert stream.ledger().total("lowered") == 32
+
+
+def test_a_mask_moved_to_a_device_on_the_way_to_a_weight(prove: Prove) -> None:
+    """Positions counted over a mask, as DETR and EdgeNeXt embed them."""
+
+    def forward(s: Net, x: Tensor) -> Tensor:
+        mask = torch.zeros(1, 3, 5).to(device=x.device, dtype=torch.bool)
+        out: Tensor = s.b(s.a(x) + s.p((~mask).cumsum(2, dtype=torch.float32)))
+        return out
+
+    convs = {"a": nn.Conv1d(3, 4, 1), "p": nn.Conv1d(3, 4, 1), "b": nn.Conv1d(4, 2, 1)}
+    model = Net(forward, **convs)
+    stream = prove(model, "1x3x5")
+    (name,) = stream.structure.derived
+    positions = torch.arange(1.0, 6).expand(1, 3, 5)
+    assert torch.allclose(stream._tensor(name), model.p(positions), atol=1e-6)

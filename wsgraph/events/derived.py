@@ -21,7 +21,9 @@ from wsgraph.events.recipe import Line, Result, Source, parse_recipe
 from wsgraph.events.recipe_ops import FACTORIES, lookup_operator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from torch._ops import OpOverload
 
     from wsgraph.events.blocks import Derived
 
@@ -85,12 +87,20 @@ def _run(
             if base == "aten.batch_norm":
                 # With training=True it updates running statistics, which its schema keeps quiet about.
                 args, kwargs = tree_map(_private_copy, (args, kwargs))
-            results[line.result] = lookup_operator(line.operator)(*args, **kwargs)
+            operator = lookup_operator(line.operator)
+            results[line.result] = operator(*_placed(operator, args, device), **kwargs)
         check(results[line.result])
     last = results[lines[-1].result]
     if not isinstance(last, Tensor):
         raise StructureError(f"a recipe's last line, {lines[-1].operator}, gives no single tensor")
     return last
+
+
+def _placed(operator: OpOverload, args: Sequence[Any], device: str) -> list[Any]:
+    """Arguments with the device filled in where an operator asks for one (``aten.to.device``)."""
+    schema = operator._schema.arguments  # noqa: SLF001  the way to it
+    wanted = {k for k, argument in enumerate(schema) if str(argument.type) == "Device"}
+    return [device if a is None and k in wanted else a for k, a in enumerate(args)]
 
 
 def _size_guard(derived: Derived, sources: Mapping[str, Tensor]) -> Callable[[Any], None]:
