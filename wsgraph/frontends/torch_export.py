@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 from torch.export.graph_signature import InputKind
+from torch.fx._lazy_graph_module import _use_lazy_graph_module
 
 from wsgraph.frontends.convert import convert_body
 from wsgraph.frontends.meta import without_meta
@@ -63,7 +64,8 @@ def export_module(module: nn.Module, inputs: tuple[Tensor, ...]) -> ExportedProg
     with tracing_mode(module), quiet_torch(), warnings.catch_warnings():
         # Recurrent layers keep a list of their weights, which torch takes for new attributes.
         warnings.filterwarnings("ignore", "The tensor attribute", UserWarning)
-        with without_meta(module, inputs) as examples:
+        # Every pass of torch.export writes the graph out as Python, which nothing here ever runs.
+        with without_meta(module, inputs) as examples, _use_lazy_graph_module(should_use=True):
             return torch.export.export(module, examples, strict=False)
 
 
