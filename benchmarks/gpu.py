@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import gpu_networks as networks
@@ -28,6 +29,7 @@ from wsgraph_encoders.triton.available import fused_on
 PRECISIONS = ("tf32x3", "tf32", "bf16")
 PAPER = DNGConfig(frequencies=128, hidden=128)
 Figures = dict[str, float | str]
+limits = cache(Limits.measured)
 
 
 def encoder(config: DNGConfig, message: str, stream: EventStream | None = None) -> DNGEncoder:
@@ -73,33 +75,32 @@ def compared(name: str, streams: list[EventStream], config: DNGConfig, *, one: b
     return row
 
 
-def check(limits: Limits) -> list[Figures]:  # noqa: ARG001  sections have one signature
+def check() -> list[Figures]:
     """How far each precision is from the naive formula in float64: sums and gradients."""
     from gpu_measure import accuracy
 
     return accuracy()
 
 
-def kernel(limits: Limits) -> list[Figures]:
+def kernel() -> list[Figures]:
     """The single-edge kernel over sizes, beside the GPU's own matrix product and copy."""
     shapes = [(4096, 4096, 64), (8192, 8192, 64), (8192, 8192, 128), (16384, 16384, 64)]
-    return [kernel_figures(*shape, precision, limits) for shape in shapes for precision in PRECISIONS]
+    return [kernel_figures(*shape, precision, limits()) for shape in shapes for precision in PRECISIONS]
 
 
-def mlp(limits: Limits) -> list[Figures]:  # noqa: ARG001
+def mlp() -> list[Figures]:
     """The MLP 64-256-256-10."""
     streams = networks.copies(lambda: networks.chain(64, 256, 256, 10), "1x64", 64)
     return [compared(f"mlp x{n}", streams[:n], PAPER) for n in (4, 64)]
 
 
-def siren(limits: Limits) -> list[Figures]:  # noqa: ARG001
+def siren() -> list[Figures]:
     """SIRENs of images, hidden 512."""
-    build = lambda: networks.chain(2, 32, 32, 1, activation=networks.Sine)  # noqa: E731  as the others
-    streams = networks.copies(build, "1x2", 1024)
+    streams = networks.copies(lambda: networks.chain(2, 32, 32, 1, activation=networks.Sine), "1x2", 1024)
     return [compared(f"siren x{n}", streams[:n], replace(PAPER, hidden=512)) for n in (64, 1024)]
 
 
-def vit(limits: Limits) -> list[Figures]:  # noqa: ARG001
+def vit() -> list[Figures]:
     """App. F.2's ViT, alone and 256 of them; alone also as a CUDA graph."""
     from wsgraph_encoders.triton.graphed import GraphedEncoder
 
@@ -115,18 +116,18 @@ def vit(limits: Limits) -> list[Figures]:  # noqa: ARG001
     return rows
 
 
-def mixed(limits: Limits) -> list[Figures]:  # noqa: ARG001
+def mixed() -> list[Figures]:
     """A batch of unlike networks."""
     return [compared("mixed zoo", networks.mixed(48), DNGConfig(), one=False)]
 
 
-def large(limits: Limits) -> list[Figures]:  # noqa: ARG001
+def large() -> list[Figures]:
     """ResNet-50 and ViT-B/16."""
     found = {name: networks.torchvision_network(name) for name in ("resnet50", "vit_b_16")}
     return [compared(name, streams, DNGConfig(), one=False) for name, streams in found.items()]
 
 
-def llama(limits: Limits) -> list[Figures]:
+def llama() -> list[Figures]:
     """Seven billion parameters in bfloat16; there is no naive encoder of that size."""
     stream = networks.llama()
     row: Figures = {"case": "llama-7b", "edges": stream.num_edges}
@@ -135,11 +136,11 @@ def llama(limits: Limits) -> list[Figures]:
         with precise(precision):
             row[f"{precision} ms"] = time = milliseconds(run, repeats=5)
             row[f"{precision} MiB beyond the weights"] = peak_of(run)
-            row[f"{precision} of copy rate"] = 2 * stream.num_edges / time * 1e3 / limits.copy
+            row[f"{precision} of copy rate"] = 2 * stream.num_edges / time * 1e3 / limits().copy
     return [row]
 
 
-def training(limits: Limits) -> list[Figures]:  # noqa: ARG001
+def training() -> list[Figures]:
     """A whole training step on 64 MLPs."""
     streams = networks.copies(lambda: networks.chain(64, 256, 256, 10), "1x64", 64)
     row: Figures = {"case": "training"}
@@ -169,12 +170,13 @@ SECTIONS = {f.__name__: f for f in (check, kernel, mlp, siren, vit, mixed, large
 
 def run(names: list[str]) -> tuple[list[Figures], bool]:
     """All figures of the sections, and whether all of them came to an end."""
-    limits, rows, complete = Limits.measured(), [], True
-    rows.append({"case": "limits", "matmul TFLOP/s": limits.matmul / 1e12, "copy TB/s": limits.copy / 1e12})
+    matmul, copy = limits().matmul / 1e12, limits().copy / 1e12
+    rows: list[Figures] = [{"case": "limits", "matmul TFLOP/s": matmul, "copy TB/s": copy}]
+    complete = True
     report(rows)
     for name in names:
         try:
-            found = SECTIONS[name](limits)
+            found = SECTIONS[name]()
         except Exception:  # noqa: BLE001  a machine that is lent by the minute: the other sections go on
             traceback.print_exc()
             complete = False

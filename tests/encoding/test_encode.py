@@ -13,7 +13,6 @@ import torch
 from torch import nn
 
 import wsgraph
-from tests.cli.conftest import run  # noqa: F401  a fixture
 from tests.encoding.zoos import make_zoo
 from wsgraph.errors import ZooError
 from wsgraph.zoo import ModelRecord, ZooWriter, open_zoo
@@ -103,7 +102,7 @@ def test_new_weights_under_an_old_name_are_encoded_again(tmp_path):
     assert (report.encoded, report.present) == (2, 0)
 
 
-def test_a_damaged_shard_is_reported_and_stops_nothing_else(zoo, tmp_path, run):  # noqa: F811
+def test_a_damaged_shard_is_reported_and_stops_nothing_else(zoo, tmp_path, run):
     shard = next((zoo / "weights" / open_zoo(zoo).fingerprints[0]).iterdir())
     whole = shard.read_bytes()
     shard.write_bytes(whole[:50])
@@ -224,7 +223,7 @@ def test_the_table_does_not_depend_on_the_number_of_threads(zoo, tmp_path, monke
         (("encode", "zoo", "--untrained", "-o", "e.parquet", "--map", "colour"), 1, "no column 'colour'"),
     ],
 )
-def test_what_goes_wrong_is_said_in_one_message(run, zoo, arguments, code, message):  # noqa: F811, ARG001
+def test_what_goes_wrong_is_said_in_one_message(run, zoo, arguments, code, message):  # noqa: ARG001
     got, out, err = run(*arguments)
     assert (got, out) == (code, "")
     assert message in err
@@ -247,7 +246,7 @@ def test_an_empty_zoo_has_nothing_to_encode(tmp_path):
         encode_zoo(tmp_path / "zoo", CHOICE, tmp_path / "e.parquet")
 
 
-def test_nothing_encoded_exits_with_1_and_leaves_no_table(zoo, tmp_path, run):  # noqa: F811
+def test_nothing_encoded_exits_with_1_and_leaves_no_table(zoo, tmp_path, run):
     for shard in zoo.glob("weights/*/*"):
         shard.write_bytes(b"")
     code, _, err = run("encode", "zoo", "--untrained", "-o", "e.parquet")
@@ -256,7 +255,7 @@ def test_nothing_encoded_exits_with_1_and_leaves_no_table(zoo, tmp_path, run):  
     assert not list(tmp_path.glob("e.parquet*"))
 
 
-def test_a_map_is_drawn(run, zoo, tmp_path):  # noqa: F811, ARG001
+def test_a_map_is_drawn(run, zoo, tmp_path):  # noqa: ARG001
     code, out, _ = run("encode", "zoo", "--untrained", "-o", "e.parquet", "--map", "test_accuracy", "--json")
     assert code == 0
     assert json.loads(out)["map"] == "e.png"

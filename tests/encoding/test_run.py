@@ -6,7 +6,6 @@ import polars as pl
 import pytest
 import torch
 
-from tests.cli.conftest import run  # noqa: F401  a fixture
 from tests.tasks.conftest import build_zoo
 from wsgraph.errors import WsgraphError
 from wsgraph.zoo import open_zoo
@@ -61,7 +60,7 @@ def test_layer_statistics_are_embeddings_too(trained, tmp_path):
         )
 
 
-def test_the_command_line(trained, run, monkeypatch):  # noqa: F811
+def test_the_command_line(trained, run, monkeypatch):
     monkeypatch.chdir(trained)
     code, out, _ = run("encode", "zoo", "--run", "run", "-o", "run/embeddings.parquet", "--json")
     assert (code, json.loads(out)["encoded"]) == (0, 20)

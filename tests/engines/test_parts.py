@@ -10,7 +10,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.cli.conftest import run  # noqa: F401  a fixture
 from tests.encoding.zoos import make_zoo
 from tests.zoo import layouts
 from wsgraph.engines import LocalEngine
@@ -100,7 +99,7 @@ def test_parts_keep_all_checkpoints_in_order(sizes, most):
 
 
 @pytest.mark.parametrize("command", [("zoo", "import", "dws-inrs", "src"), ("encode", "zoo", "--untrained")])
-def test_without_ray_the_engine_names_the_extra(run, tmp_path, monkeypatch, command):  # noqa: F811
+def test_without_ray_the_engine_names_the_extra(run, tmp_path, monkeypatch, command):
     layouts.dws_fashion(tmp_path / "src")
     make_zoo(tmp_path / "zoo", (1, 0))
     monkeypatch.setitem(sys.modules, "ray", None)

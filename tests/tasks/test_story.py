@@ -11,7 +11,6 @@ from safetensors.torch import save_file
 from scipy.stats import kendalltau
 
 import wsgraph
-from tests.cli.conftest import run  # noqa: F401  a fixture
 from wsgraph_encoders import collate
 from wsgraph_encoders.tasks import (
     TrainSettings,
@@ -122,7 +121,7 @@ def test_other_architectures(trained, two_architectures, make_model, tmp_path):
     assert set(entry["predictions"]) == {"dng"}
 
 
-def test_the_commands(run, two_architectures, make_model, tmp_path):  # noqa: F811
+def test_the_commands(run, two_architectures, make_model, tmp_path):
     arguments = ("--zoo", two_architectures, "-o", "r", "--method", "statistics", "--method", "flat")
     code, out, err = run("train", "accuracy", *arguments, "--json")
     assert (code, json.loads(out)["finished"]) == (0, [{"method": "statistics", "seed": 0}])
@@ -159,7 +158,7 @@ def test_the_commands(run, two_architectures, make_model, tmp_path):  # noqa: F8
         (("predict", ".", "x.pt"), 1, "is no run"),
     ],
 )
-def test_what_cannot_be_done_is_said(run, two_architectures, arguments, code, message):  # noqa: F811
+def test_what_cannot_be_done_is_said(run, two_architectures, arguments, code, message):
     filled = [two_architectures if word == "ZOO" else word for word in arguments]
     found, _, err = run(*filled)
     assert found == code
@@ -167,7 +166,7 @@ def test_what_cannot_be_done_is_said(run, two_architectures, arguments, code, me
     assert "Traceback" not in err
 
 
-def test_another_run_in_the_folder_is_refused(run, two_architectures):  # noqa: F811
+def test_another_run_in_the_folder_is_refused(run, two_architectures):
     first = ("train", "accuracy", "--zoo", two_architectures, "-o", "r", "--method", "epoch")
     assert run(*first)[0] == 0
     code, _, err = run(*first, "--epochs", "7")
@@ -178,7 +177,7 @@ def test_another_run_in_the_folder_is_refused(run, two_architectures):  # noqa: 
 
 
 @pytest.mark.parametrize("package", ["lightning", "torchmetrics", "sklearn"])
-def test_a_package_that_is_missing_is_named(run, two_architectures, monkeypatch, package):  # noqa: F811
+def test_a_package_that_is_missing_is_named(run, two_architectures, monkeypatch, package):
     monkeypatch.setattr(
         "wsgraph_encoders.tasks.lightning_extra.find_spec", lambda name: None if name == package else name
     )

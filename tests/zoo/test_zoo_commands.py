@@ -6,7 +6,6 @@ import polars as pl
 import pytest
 import torch
 
-from tests.cli.conftest import run  # noqa: F401  a fixture
 from tests.zoo import layouts
 
 
@@ -16,7 +15,7 @@ def source(tmp_path):
     return tmp_path / "src"
 
 
-def test_import_info_and_split(run, source):  # noqa: F811
+def test_import_info_and_split(run, source):
     (source / "mnist_png_training_1_7" / "checkpoints" / "model_final.pth").write_bytes(b"no checkpoint")
     code, out, err = run("zoo", "import", "dws-inrs", source, "-o", "zoo", "--json")
     assert code == 0
@@ -41,7 +40,7 @@ def test_import_info_and_split(run, source):  # noqa: F811
     assert "timestamps" in out
 
 
-def test_info_names_duplicates_and_leaks(run, source):  # noqa: F811
+def test_info_names_duplicates_and_leaks(run, source):
     content = (source / "mnist_png_training_1_7" / "checkpoints" / "model_final.pth").read_bytes()
     (source / "mnist_png_testing_2_8" / "checkpoints" / "model_final.pth").write_bytes(content)
     (source / "mnist_png_training_1_7" / "checkpoints" / "again.pth").write_bytes(content)
@@ -73,7 +72,7 @@ def test_info_names_duplicates_and_leaks(run, source):  # noqa: F811
         (("zoo", "train", "vit", "-o", "src", "--images", "digits", "--count", "1"), 1, "no zoo"),
     ],
 )
-def test_what_goes_wrong_is_said_in_one_message(run, source, arguments, code, message):  # noqa: F811
+def test_what_goes_wrong_is_said_in_one_message(run, source, arguments, code, message):
     got, out, err = run(*arguments)
     assert (got, out) == (code, "")
     assert message in err
@@ -81,7 +80,7 @@ def test_what_goes_wrong_is_said_in_one_message(run, source, arguments, code, me
     assert not (source.parent / "zoo").exists()
 
 
-def test_an_import_of_nothing_but_failures_exits_with_1(run, tmp_path):  # noqa: F811
+def test_an_import_of_nothing_but_failures_exits_with_1(run, tmp_path):
     layouts.dws_fashion(tmp_path / "src")
     for path in (tmp_path / "src").glob("*.pth"):
         path.write_bytes(path.read_bytes()[:100])
@@ -89,7 +88,7 @@ def test_an_import_of_nothing_but_failures_exits_with_1(run, tmp_path):  # noqa:
     assert code == 1
 
 
-def test_nothing_in_a_checkpoint_is_executed(run, tmp_path):  # noqa: F811
+def test_nothing_in_a_checkpoint_is_executed(run, tmp_path):
     """A pickle that would write a file when loaded is a failure with a reason, in every reader."""
 
     class Bomb:
@@ -107,7 +106,7 @@ def test_nothing_in_a_checkpoint_is_executed(run, tmp_path):  # noqa: F811
         assert len(pl.read_parquet(tmp_path / name / "failures.parquet", memory_map=False)) == 1
 
 
-def test_train_prints_json(run):  # noqa: F811
+def test_train_prints_json(run):
     arguments = ("zoo", "train", "siren", "--images", "digits", "--count", "2", "--steps", "2", "-o", "zoo")
     code, out, _ = run(*arguments, "--json")
     assert (code, json.loads(out)["trained"]) == (0, 2)
