@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import warnings
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import torch
+import torch.fx.config
 from torch import Tensor, nn
 from torch.export.graph_signature import InputKind
 from torch.fx._lazy_graph_module import _use_lazy_graph_module
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 __all__ = ["export_module", "graph_from_program", "tracing_mode"]
+
+_WITHOUT_TRACES = "do_not_emit_stack_traces"
 
 
 @contextlib.contextmanager
@@ -64,9 +68,18 @@ def export_module(module: nn.Module, inputs: tuple[Tensor, ...]) -> ExportedProg
     with tracing_mode(module), quiet_torch(), warnings.catch_warnings():
         # Recurrent layers keep a list of their weights, which torch takes for new attributes.
         warnings.filterwarnings("ignore", "The tensor attribute", UserWarning)
-        # Every pass of torch.export writes the graph out as Python, which nothing here ever runs.
-        with without_meta(module, inputs) as examples, _use_lazy_graph_module(should_use=True):
+        with without_meta(module, inputs) as examples, _graphs_alone():
             return torch.export.export(module, examples, strict=False)
+
+
+@contextlib.contextmanager
+def _graphs_alone() -> Iterator[None]:
+    """torch.export without what nothing here reads: each pass's graph as Python, each node's stack trace."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_use_lazy_graph_module(should_use=True))
+        if hasattr(torch.fx.config, _WITHOUT_TRACES):  # torch >= 2.12
+            stack.enter_context(patch.object(torch.fx.config, _WITHOUT_TRACES, new=True))
+        yield
 
 
 def graph_from_program(program: ExportedProgram, module: nn.Module | None = None) -> Graph:
