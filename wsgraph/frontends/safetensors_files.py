@@ -79,3 +79,7 @@ def _read_one(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path.name} cannot be read as safetensors: {error}", remedy=_AGAIN) from error
+    except RuntimeError as error:  # torch's, when the process may not map as much
+        raise CheckpointError(
+            f"{path.name} cannot be mapped into memory: {error}", remedy="raise the limit on address space"
+        ) from error
