@@ -17,10 +17,10 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import torch
+from example_networks import Sine, chain
 from torch import nn
 
 import wsgraph
@@ -29,22 +29,6 @@ from wsgraph_encoders import Batch, DNGConfig, DNGEncoder, collate
 
 ROOT = Path(__file__).parent.parent
 MIB = 1 << 20
-
-
-class Sine(nn.Module):
-    """The activation of a SIREN."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Element-wise sine."""
-        return x.sin()
-
-
-def chain(*sizes: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
-    """A multilayer perceptron."""
-    layers: list[nn.Module] = []
-    for before, after in pairwise(sizes):
-        layers += [nn.Linear(before, after), activation()]
-    return nn.Sequential(*layers[:-1])
 
 
 def copies(model: Callable[[], nn.Module], shape: str, count: int) -> Batch:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import gpu_networks as networks
+import example_networks as networks
 import torch
 from gpu_measure import Limits, error_of, kernel_figures, milliseconds, peak_of, precise
 from torch import Tensor

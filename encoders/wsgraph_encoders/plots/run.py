@@ -8,7 +8,6 @@ as a map.
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from wsgraph_encoders.plots.figures import write_figure
 from wsgraph_encoders.plots.images import image_grid
 from wsgraph_encoders.plots.predictions import confusion, predicted_against_true
 from wsgraph_encoders.plots.scores import score_intervals
+from wsgraph_encoders.tasks.folder import read_json, read_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,10 +73,10 @@ def write_evaluation_plots(
 
 
 def _figures(run: Path, split: str) -> Iterator[tuple[str, Figure]]:
-    task, metrics = _json(run / "run.json").get("task", {}), _json(run / "metrics.json")
+    task, metrics = _present(run / "run.json").get("task", {}), _present(run / "metrics.json")
     label = str(task.get("label", "label"))
     if (run / "predictions.parquet").is_file():
-        predictions = _table(run / "predictions.parquet").filter(pl.col("split") == split)
+        predictions = read_parquet(run / "predictions.parquet").filter(pl.col("split") == split)
         yield from _prediction_figures(predictions, metrics, label)
     for metric in dict.fromkeys(name for scores in metrics.values() for name in scores):
         scores = _scores(metrics, metric)
@@ -90,7 +90,7 @@ def _figures(run: Path, split: str) -> Iterator[tuple[str, Figure]]:
     if images := _images(run):
         yield "reconstructions", image_grid(images.pop("true"), images)
     if (run / "embeddings.parquet").is_file():
-        embeddings = _table(run / "embeddings.parquet")
+        embeddings = read_parquet(run / "embeddings.parquet")
         if label in embeddings.columns and len(embeddings) >= 3:
             yield "embeddings", embedding_map(embeddings, label)
 
@@ -135,7 +135,7 @@ def _pairs(run: Path, name: str) -> Iterator[tuple[str, int, Path]]:
 def _histories(run: Path) -> Iterator[pl.DataFrame]:
     """Of what is trained in epochs: trees have no loss, and their steps are no epochs."""
     for method, seed, path in _pairs(run, "history.parquet"):
-        table = _table(path)
+        table = read_parquet(path)
         if (table["metric"] == "loss").any():
             yield table.with_columns(method=pl.lit(method), seed=pl.lit(seed))
 
@@ -155,21 +155,6 @@ def _images(run: Path) -> dict[str, Tensor]:
     return images
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _present(path: Path) -> dict[str, Any]:
     """A JSON object; an empty one where there is no file."""
-    if not path.is_file():
-        return {}
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise EncoderError(f"{path} cannot be read: {error}") from error
-    if not isinstance(data, dict):
-        raise EncoderError(f"{path} is damaged: expected a JSON object, got {type(data).__name__}")
-    return data
-
-
-def _table(path: Path) -> pl.DataFrame:
-    try:
-        return pl.read_parquet(path, memory_map=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise EncoderError(f"{path} cannot be read: {error}") from error
+    return read_json(path) if path.is_file() else {}

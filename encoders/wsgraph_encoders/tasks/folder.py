@@ -97,7 +97,7 @@ def write_parquet(path: Path, table: pl.DataFrame) -> None:
         table.write_parquet(temporary)
 
 
-def read_parquet(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
+def read_parquet(path: Path, columns: tuple[str, ...] = ()) -> pl.DataFrame:
     """A table that has at least these columns.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Networks that the GPU benchmark encodes; plain torch but for the well-known large ones."""
+"""Networks that the benchmarks encode; plain torch but for the well-known large ones."""
 
 import math
 from collections.abc import Callable
