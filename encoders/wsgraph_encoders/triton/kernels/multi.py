@@ -11,7 +11,9 @@ import triton.language as tl
 
 from wsgraph_encoders.triton.kernels.arithmetic import product, wide
 from wsgraph_encoders.triton.kernels.edge_map import edge_map
+from wsgraph_encoders.triton.kernels.rungs import rung_of
 from wsgraph_encoders.triton.kernels.segments import locate, source_range
+from wsgraph_encoders.triton.kernels.tiles import store_features
 
 __all__ = ["first_tile", "hidden_units", "multi_kernel", "weight_column"]
 
@@ -121,10 +123,8 @@ def multi_kernel(
     segment, tile, start_w, w_row, w_source, rows, sources, first_source, first_row = locate(
         level_ptr, level_ptr, rows, sources, groups, w_batch, w_group, w_row, w_source, False, BR
     )
-    level, strays = tl.load(level_ptr + 2 * segment), tl.load(level_ptr + 2 * segment + 1)
-    inverse = tl.load(inverse_ptr + level)
-    g_ptr = coefficients_ptr + tl.load(rungs_ptr + 2 * level) * width_e
-    terms = tl.load(rungs_ptr + 2 * level + 1)
+    inverse, first_term, terms, strays = rung_of(segment, level_ptr, inverse_ptr, rungs_ptr)
+    g_ptr = coefficients_ptr + first_term * width_e
     r = tile * BR + tl.arange(0, BR)
     c = tl.program_id(1) * BC + tl.arange(0, BC)
     e = tl.arange(0, BE)
@@ -159,6 +159,4 @@ def multi_kernel(
             BC,
         )
         total += tl.maximum(hidden, 0.0)
-    row = tl.program_id(2) * out_rows + first_row + r
-    mask = (r < rows)[:, None] & (c < width)[None, :]
-    tl.store(out_ptr + row[:, None] * width + c[None, :], total, mask=mask)
+    store_features(out_ptr, tl.program_id(2) * out_rows + first_row, r, rows, c, width, total)
