@@ -43,13 +43,7 @@ def hidden_units(
     w_row,
     w_parallel,
     parallel,
-    inverse,
-    strays,
-    g_ptr,
-    terms,
-    fourier_ptr,
-    frequencies_ptr,
-    count,
+    function,
     e,
     width_e,
     c,
@@ -64,21 +58,7 @@ def hidden_units(
     hidden = tl.zeros((BR, BC), tl.float32) + offset[None, :]
     for n in range(parallel):
         w = weight_column(w_ptr + n * w_parallel, r, rows, w_row)
-        g = edge_map(
-            w,
-            inverse,
-            strays,
-            g_ptr,
-            terms,
-            fourier_ptr,
-            frequencies_ptr,
-            count,
-            e,
-            width_e,
-            PRECISION,
-            BR,
-            BE,
-        )
+        g = edge_map(w, function, e, width_e, PRECISION, BR, BE)
         head = tl.load(heads_ptr + (source * parallel + n) * width_e + e, mask=e < width_e, other=0.0)
         tile = first_tile(first_ptr, n, e, c, width_e, width)
         hidden = product(g * head[None, :], tile, hidden, PRECISION)
@@ -125,6 +105,7 @@ def multi_kernel(
     )
     inverse, first_term, terms, strays = rung_of(segment, level_ptr, inverse_ptr, rungs_ptr)
     g_ptr = coefficients_ptr + first_term * width_e
+    function = inverse, strays, g_ptr, terms, fourier_ptr, frequencies_ptr, count
     r = tile * BR + tl.arange(0, BR)
     c = tl.program_id(1) * BC + tl.arange(0, BC)
     e = tl.arange(0, BE)
@@ -142,13 +123,7 @@ def multi_kernel(
             w_row,
             w_parallel,
             parallel,
-            inverse,
-            strays,
-            g_ptr,
-            terms,
-            fourier_ptr,
-            frequencies_ptr,
-            count,
+            function,
             e,
             width_e,
             c,

@@ -140,6 +140,7 @@ def multi_backward_kernel(
     )
     inverse, first_term, terms, strays = rung_of(segment, level_ptr, inverse_ptr, rungs_ptr)
     g_ptr = coefficients_ptr + first_term * width_e
+    function = inverse, strays, g_ptr, terms, fourier_ptr, frequencies_ptr, count
     r = tile * BR + tl.arange(0, BR)
     c = tl.program_id(1) * BC + tl.arange(0, BC)
     e = tl.arange(0, BE)
@@ -162,13 +163,7 @@ def multi_backward_kernel(
             w_row,
             w_parallel,
             parallel,
-            inverse,
-            strays,
-            g_ptr,
-            terms,
-            fourier_ptr,
-            frequencies_ptr,
-            count,
+            function,
             e,
             width_e,
             c,
@@ -182,21 +177,7 @@ def multi_backward_kernel(
         tl.atomic_add(d_offset_ptr + source * width + c, tl.sum(dh, 0), mask=c < width, sem="relaxed")
         for n in range(parallel):
             w = weight_column(at + n * w_parallel, r, rows, w_row)
-            g = edge_map(
-                w,
-                inverse,
-                strays,
-                g_ptr,
-                terms,
-                fourier_ptr,
-                frequencies_ptr,
-                count,
-                e,
-                width_e,
-                PRECISION,
-                BR,
-                BE,
-            )
+            g = edge_map(w, function, e, width_e, PRECISION, BR, BE)
             of_head = (source * parallel + n) * width_e + e
             head = tl.load(heads_ptr + of_head, mask=e < width_e, other=0.0)
             d_tile = product(tl.trans(g * head[None, :]), dh, tl.zeros((BE, BC), tl.float32), PRECISION)
