@@ -53,7 +53,7 @@ def hidden_units(
     BE: tl.constexpr,
     BC: tl.constexpr,
 ):
-    """Before the ReLU, of one source and a tile of destinations: ``[BR, BC]``."""
+    """``[BR, BC]`` before the ReLU, of one source; ``function`` as :func:`edge_map` takes it."""
     offset = tl.load(offset_ptr + source * width + c, mask=c < width, other=0.0)
     hidden = tl.zeros((BR, BC), tl.float32) + offset[None, :]
     for n in range(parallel):
