@@ -8,37 +8,59 @@ from tests.triton.cases import DEVICE, ON_GPU, operands, relative
 from wsgraph_encoders.errors import EncoderError
 from wsgraph_encoders.fourier import ScalarMap
 from wsgraph_encoders.messages.wiring import DenseWiring
-from wsgraph_encoders.triton import single
 from wsgraph_encoders.triton.ladder import expand, ladder
 from wsgraph_encoders.triton.launch import kernel_precision
+from wsgraph_encoders.triton.layout import Segment, table_of
 from wsgraph_encoders.triton.message import TritonMessage
 
+OPCHECKED = (
+    "ladder", "outside_counts", "single", "single of a table", "single_coefficients", "single_weights",
+    "multi", "multi_backward", "multi_backward but weights",
+)  # fmt: skip
+"""Operators, with other words where one has several cases."""
 
-def single_operands() -> tuple[tuple[Tensor | str, ...], tuple[Tensor, Tensor, Tensor]]:
-    """Of the operator, and its sizing parts: w, u and the gradient of the sum."""
+
+def arguments(case: str) -> tuple[object, ...]:
+    """Three destinations and two sources, with weights as a view; messages and heads are three wide."""
     torch.manual_seed(0)
     scale = ladder(3 * torch.randn(2, device=DEVICE))
-    g = ScalarMap(scale.frequencies, torch.randn(3, 4, device=DEVICE), torch.randn(3, device=DEVICE))
-    coefficients, fourier, _ = expand(g, scale)
-    w = (0.05 * torch.randn(2, 1, 4, 5, device=DEVICE)).requires_grad_()
-    u = torch.randn(2, 1, 5, 3, device=DEVICE).requires_grad_()
-    level = torch.tensor([[3, 0], [4, 0]], dtype=torch.int32, device=DEVICE)
-    rest = coefficients.requires_grad_(), fourier.requires_grad_(), *scale[:3], level, "ieee"
-    return (w, u, *rest), (w, u, torch.randn(2, 1, 4, 3, device=DEVICE))
+    weight, bias = torch.randn(3, 4, device=DEVICE), torch.randn(3, device=DEVICE)
+    coefficients, fourier, _ = expand(ScalarMap(scale.frequencies, weight, bias), scale)
+    functions = coefficients, fourier
+    level = torch.tensor([[0, 0]], dtype=torch.int32, device=DEVICE)
+    rest = *scale[:3], level, "ieee"
+    w = (0.05 * torch.randn(1, 1, 2, 3, device=DEVICE)).transpose(-1, -2)
+    u, dm = torch.randn(1, 1, 2, 3, device=DEVICE), torch.randn(1, 1, 3, 3, device=DEVICE)
+    table = table_of([Segment(0, 2, 1, 3, 2, 0, 0)], DEVICE)
+    parallel = torch.stack([w, -w], -1)
+    at_sources = torch.randn(1, 1, 2, 2, 3, device=DEVICE), u, torch.randn(2, 3, 3, device=DEVICE)
+    return {
+        "ladder": (scale.frequencies,),
+        "outside_counts": (w, scale.inverse),
+        "single": (*learned(w, u, *functions), *rest),
+        "single of a table": (*learned(w.flatten(), u.flatten(0, 2), *functions), *rest, *table, 3),
+        "single_coefficients": (w, u, dm, *rest[:-1], len(coefficients), "ieee"),
+        "single_weights": (w, u, dm, *functions, *rest),
+        "multi": (*learned(parallel, *at_sources, *functions), *rest),
+        "multi_backward": (parallel, *at_sources, dm, *functions, *rest, True),
+        "multi_backward but weights": (parallel, *at_sources, dm, *functions, *rest, False),
+    }[case]
 
 
-def test_opcheck_of_the_sum() -> None:
-    arguments, _ = single_operands()
-    torch.library.opcheck(single.single, arguments)
+def learned(*tensors: Tensor) -> list[Tensor]:
+    return [tensor.clone().requires_grad_() for tensor in tensors]
 
 
-def test_opcheck_of_gradients_and_counts() -> None:
-    arguments, (w, u, dm) = single_operands()
-    plain, (*scale, level, precision) = (w.detach(), u.detach(), dm), arguments[4:]
-    coefficients, fourier = (x.detach() for x in arguments[2:4] if isinstance(x, Tensor))
-    torch.library.opcheck(single.single_weights, (*plain, coefficients, fourier, *scale, level, precision))
-    torch.library.opcheck(single.single_coefficients, (*plain, *scale, level, len(coefficients), precision))
-    torch.library.opcheck(single.outside_counts, (w.detach(), scale[1]))
+@pytest.mark.parametrize("case", OPCHECKED)
+def test_opcheck(case: str) -> None:
+    operator = getattr(torch.ops.wsgraph_encoders, case.partition(" ")[0])
+    torch.library.opcheck(operator.default, arguments(case))
+
+
+def test_every_operator_is_checked() -> None:
+    namespace = "wsgraph_encoders::"
+    names = {name for name in torch._C._dispatch_get_all_op_names() if name.startswith(namespace)}
+    assert names == {namespace + case.partition(" ")[0] for case in OPCHECKED}
 
 
 @pytest.mark.parametrize("backend", ["aot_eager", "inductor"] if ON_GPU else ["aot_eager"])

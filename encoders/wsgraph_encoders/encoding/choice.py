@@ -66,14 +66,12 @@ class EncoderChoice:
             EncoderError: the run is damaged, or has no such method or seed.
         """
         if self.run is None:
-            module: nn.Module = _Untrained(self.hidden, self.seed or 0)
-            sort = "untrained"
-        else:
-            from wsgraph_encoders.tasks import load_run
+            untrained = _Untrained(self.hidden, self.seed or 0).eval()
+            return LoadedEncoder(untrained, _digest(untrained, "untrained"))
+        from wsgraph_encoders.tasks import load_run
 
-            module = load_run(self.run).encoder(self.method, self.seed)
-            sort = type(module).__qualname__
-        return LoadedEncoder(module.eval(), _digest(module, sort))  # type: ignore[arg-type]  # both have embed()
+        trained = load_run(self.run).encoder(self.method, self.seed)
+        return LoadedEncoder(trained, _digest(trained, type(trained).__qualname__))
 
 
 class _Untrained(torch.nn.Module):

@@ -14,6 +14,7 @@ from wsgraph_encoders.tasks.embedders import MemoryEmbedder, StatisticsEmbedder
 from wsgraph_encoders.tasks.examples import COLUMNS
 from wsgraph_encoders.tasks.folder import EXAMPLES, RUN, finished_pairs, pair_folder, read_json, read_parquet
 from wsgraph_encoders.tasks.methods import FITTED, build_model
+from wsgraph_encoders.tasks.predictor import Predictor
 from wsgraph_encoders.tasks.settings import TrainSettings
 from wsgraph_encoders.tasks.task import Task
 
@@ -117,7 +118,9 @@ class Run:
             ) from error
         return model.eval()
 
-    def encoder(self, method: str | None = None, seed: int | None = None) -> nn.Module:
+    def encoder(
+        self, method: str | None = None, seed: int | None = None
+    ) -> Predictor | MemoryEmbedder | StatisticsEmbedder:
         """A trained encoder, in evaluation mode, with ``embed(batch) -> Tensor [batch, features]``.
 
         Args:
@@ -132,7 +135,7 @@ class Run:
         if method == "statistics":
             return StatisticsEmbedder().eval()
         model = self.model(method, seeds[0] if seed is None else seed)
-        return MemoryEmbedder(model).eval() if self.task.kind == "reconstruct" else model
+        return model if isinstance(model, Predictor) else MemoryEmbedder(model).eval()
 
     def architectures(self) -> list[EventStream]:
         """The architectures that it was trained on, without weights.

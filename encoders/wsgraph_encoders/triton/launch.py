@@ -65,6 +65,16 @@ class Blocks(NamedTuple):
     columns: int
     options: dict[str, int]
 
+    @property
+    def constants(self) -> dict[str, int]:
+        """Keywords of a launch of a single-edge kernel."""
+        return {"BR": self.rows, "BS": self.sources, "BC": self.columns, **self.options}
+
+    def grid(self, row_tiles: int, width: int, sources: int) -> tuple[int, int, int]:
+        """Tiles of rows, tiles of columns, and shares of the sources."""
+        columns = -(-width // self.columns)
+        return row_tiles, columns, shares_for(row_tiles * columns, sources, self.sources)
+
 
 def kernel_precision(precision: str) -> str:
     """What the kernels are told; the interpreter rounds operands itself, where it is to.

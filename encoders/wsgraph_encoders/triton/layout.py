@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from wsgraph_encoders.triton.launch import INTERPRETED
+from wsgraph_encoders.triton.launch import INTERPRETED, blocks_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["TABLE_ROWS", "Layout", "Segment", "Table", "layout_of", "table_of"]
+    from wsgraph_encoders.triton.launch import Blocks
 
-TABLE_ROWS = 16 if INTERPRETED else 32
+__all__ = ["Layout", "Segment", "Table", "layout_of", "table_of"]
+
+_TABLE_ROWS = 16 if INTERPRETED else 32
 """Rows of a tile where a table says which there are: its blocks are small ones."""
 
 
@@ -69,6 +71,10 @@ class Layout(NamedTuple):
     segments: int
     out_shape: tuple[int, ...]
 
+    def blocks(self, width: int) -> Blocks:
+        """Block sizes for messages so wide."""
+        return blocks_for(self.sizes[0] or _TABLE_ROWS, width)
+
     def row_tiles(self, block: int) -> int:
         """Number of tiles of rows in all segments."""
         rows = self.sizes[0]
@@ -83,7 +89,7 @@ def table_of(segments: Sequence[Segment], device: torch.device) -> Table:
 
 
 def _tiles(sizes: Tensor) -> Tensor:
-    counts = (sizes + TABLE_ROWS - 1) // TABLE_ROWS
+    counts = (sizes + _TABLE_ROWS - 1) // _TABLE_ROWS
     segment = torch.arange(len(sizes)).repeat_interleave(counts)
     starts = (counts.cumsum(0) - counts).repeat_interleave(counts)
     return torch.stack([segment, torch.arange(len(segment)) - starts], 1).to(torch.int32)

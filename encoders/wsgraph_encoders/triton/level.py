@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from wsgraph_encoders.triton.single import outside_counts
+from wsgraph_encoders.triton.outside import outside_counts
 
 if TYPE_CHECKING:
     from wsgraph_encoders.triton.ladder import Ladder

@@ -15,7 +15,7 @@ from torch.library import wrap_triton
 
 from wsgraph_encoders.triton.kernels.multi import multi_kernel
 from wsgraph_encoders.triton.kernels.multi_backward import multi_backward_kernel
-from wsgraph_encoders.triton.launch import head_block, kernel_precision, message_op, multi_blocks, shares_for
+from wsgraph_encoders.triton.launch import head_block, kernel_precision, message_op, multi_blocks
 
 __all__ = ["multi", "multi_backward"]
 
@@ -57,8 +57,7 @@ def multi(
     """
     (b, g, r, s, m), (_, e, c) = w.shape, first.shape
     blocks = multi_blocks(r, c)
-    columns, row_tiles = -(-c // blocks.columns), b * g * -(-r // blocks.rows)
-    shares = shares_for(row_tiles * columns, s, 1)
+    row_tiles, columns, shares = blocks.grid(b * g * -(-r // blocks.rows), c, s)
     out = offset.new_empty(shares, b, g, r, c)
     wrap_triton(multi_kernel)[row_tiles, columns, shares](
         w,
@@ -130,8 +129,7 @@ def multi_backward(
     """
     (b, g, r, s, m), (_, e, c) = w.shape, first.shape
     blocks = multi_blocks(r, c)
-    columns, row_tiles = -(-c // blocks.columns), b * g * -(-r // blocks.rows)
-    shares = shares_for(row_tiles * columns, s, 1)
+    row_tiles, columns, shares = blocks.grid(b * g * -(-r // blocks.rows), c, s)
     grad_rows, count = len(coefficients), len(frequencies)
     all_rows = grad_rows + 2 * count + 1
     copies = max(1, min(row_tiles * shares, _COPIES // max(m * e * c, all_rows * e)))

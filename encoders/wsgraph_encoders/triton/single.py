@@ -1,4 +1,4 @@
-"""Eq. 4 as operators of torch: messages summed over sources, and their gradients.
+"""Eq. 4 as an operator of torch: messages summed over sources, with their gradients.
 
 Dimensions: b batch, g groups, r destinations, s sources, c width of a message, F frequencies, k terms.
 Weights are ``[b, g, r, s]`` with any strides, in the dtype they are stored in, or one flat buffer with a
@@ -8,76 +8,18 @@ table of segments (:mod:`wsgraph_encoders.triton.layout`); all else is float32.
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import torch
-from torch import Tensor
+from torch import Tensor  # noqa: TC002  torch reads the annotations of operators
 from torch.library import wrap_triton
 
-from wsgraph_encoders.triton.kernels.outside import outside_kernel
 from wsgraph_encoders.triton.kernels.single import single_kernel, tuned_single_kernel
-from wsgraph_encoders.triton.kernels.single_coefficients import single_coefficients_kernel
-from wsgraph_encoders.triton.kernels.single_weights import single_weights_kernel
-from wsgraph_encoders.triton.launch import (
-    blocks_for,
-    kernel_precision,
-    message_op,
-    parts_of,
-    shares_for,
-    tuning_size,
-)
-from wsgraph_encoders.triton.layout import TABLE_ROWS, layout_of
+from wsgraph_encoders.triton.launch import kernel_precision, message_op, parts_of, tuning_size
+from wsgraph_encoders.triton.layout import layout_of
+from wsgraph_encoders.triton.single_coefficients import single_coefficients
+from wsgraph_encoders.triton.single_weights import single_weights
 
-if TYPE_CHECKING:
-    from wsgraph_encoders.triton.launch import Blocks
-    from wsgraph_encoders.triton.layout import Layout
-
-__all__ = ["outside_counts", "single", "single_coefficients", "single_weights"]
-
-_COPIES = 1 << 23
-"""Elements of all copies of the coefficients' gradient that programs add to."""
-
-
-def _blocks(layout: Layout, width: int) -> Blocks:
-    rows = layout.sizes[0]
-    return blocks_for(rows, width) if rows else blocks_for(TABLE_ROWS, width)
-
-
-@message_op("outside_counts")
-def outside_counts(
-    w: Tensor, inverse: Tensor, segments: Tensor | None = None, tiles: Tensor | None = None
-) -> Tensor:
-    """In how many stretches of rows some weight lies outside each interval: int32 ``[segments, rungs]``.
-
-    Args:
-        w: weights.
-        inverse: one over each interval's half-width, ``[rungs]``.
-        segments: table of a flat buffer.
-        tiles: its tiles.
-    """
-    layout = layout_of(w, segments, tiles, 0)
-    counts = torch.zeros(layout.segments, len(inverse), dtype=torch.int32, device=w.device)
-    blocks = _blocks(layout, 1)
-    row_tiles = layout.row_tiles(blocks.rows)
-    grid = (row_tiles, shares_for(row_tiles, layout.sizes[1], blocks.sources))
-    wrap_triton(outside_kernel)[grid](
-        w,
-        counts,
-        inverse,
-        *layout.tables,
-        *layout.sizes,
-        RUNGS=len(inverse),
-        GROUPED=segments is not None,
-        BR=blocks.rows,
-        BS=blocks.sources,
-    )
-    return counts
-
-
-@outside_counts.register_fake
-def _(w: Tensor, inverse: Tensor, segments: Tensor | None = None, tiles: Tensor | None = None) -> Tensor:
-    count = layout_of(w, segments, tiles, 0).segments
-    return w.new_empty(count, len(inverse), dtype=torch.int32)
+__all__ = ["single"]
 
 
 @message_op("single")
@@ -107,7 +49,7 @@ def single(
         inverse: one over each rung's half-width, ``[rungs]``.
         rungs: first row and number of rows of each rung's coefficients, int32 ``[rungs, 2]``.
         level: the rung of each matrix, and whether it has weights outside, int32 ``[segments, 2]``;
-            see :func:`wsgraph_encoders.triton.message.choose_level`.
+            see :func:`wsgraph_encoders.triton.level.choose_level`.
         precision: of products; see :data:`wsgraph_encoders.triton.launch.Precision`.
         segments: table of a flat buffer.
         tiles: its tiles.
@@ -118,9 +60,8 @@ def single(
         ``[b, g, r, c]``, or ``[out_rows, c]`` where rows of no segment are zero.
     """
     layout, u = layout_of(w, segments, tiles, out_rows), u.contiguous()
-    width, blocks = u.shape[-1], _blocks(layout, u.shape[-1])
-    columns, row_tiles = -(-width // blocks.columns), layout.row_tiles(blocks.rows)
-    shares = shares_for(row_tiles * columns, layout.sizes[1], blocks.sources)
+    width, blocks = u.shape[-1], layout.blocks(u.shape[-1])
+    row_tiles, columns, shares = blocks.grid(layout.row_tiles(blocks.rows), width, layout.sizes[1])
     make = u.new_empty if segments is None else u.new_zeros
     out = make(shares, *layout.out_shape, width)
     operands = (
@@ -136,8 +77,7 @@ def single(
 
         wrap_triton(tuned_single_kernel)[grid](*operands, SIZE=size, BC=blocks.columns)
     else:
-        fixed = {"BC": blocks.columns, "BR": blocks.rows, "BS": blocks.sources, **blocks.options}
-        wrap_triton(single_kernel)[row_tiles, columns, shares](*operands, SIZE=0, **fixed)
+        wrap_triton(single_kernel)[row_tiles, columns, shares](*operands, SIZE=0, **blocks.constants)
     return out.sum(0) if shares > 1 else out.squeeze(0)
 
 
@@ -152,148 +92,7 @@ _OPERANDS = (
     "coefficients", "fourier", "frequencies", "inverse", "rungs", "level", "precision",
     "segments", "tiles", "transposed", "out_rows",
 )  # fmt: skip
-
-
-@message_op("single_coefficients")
-def single_coefficients(
-    w: Tensor,
-    u: Tensor,
-    dm: Tensor,
-    frequencies: Tensor,
-    inverse: Tensor,
-    rungs: Tensor,
-    level: Tensor,
-    grad_rows: int,
-    precision: str,
-    segments: Tensor | None = None,
-    tiles: Tensor | None = None,
-) -> Tensor:
-    """The gradient of :func:`single` for ``coefficients``, and below it that for ``fourier``.
-
-    Args:
-        w: weights.
-        u: as :func:`single` takes it.
-        dm: gradient of the sum.
-        frequencies: ``[F]``.
-        inverse: one over each rung's half-width, ``[rungs]``.
-        rungs: rows of each rung, ``[rungs, 2]``.
-        level: the rung of each matrix, ``[segments, 2]``.
-        grad_rows: number of rows of the coefficients.
-        precision: of products.
-        segments: table of a flat buffer.
-        tiles: its tiles.
-
-    Returns:
-        ``[grad_rows + 2F + 1, c]``. Programs add to it in no fixed order, unless torch is told to be
-        deterministic.
-    """
-    layout, u, dm = layout_of(w, segments, tiles, 0), u.contiguous(), dm.contiguous()
-    width, blocks = u.shape[-1], _blocks(layout, u.shape[-1])
-    columns, row_tiles = -(-width // blocks.columns), layout.row_tiles(blocks.rows)
-    shares = shares_for(row_tiles * columns, layout.sizes[1], blocks.sources)
-    all_rows, copies = grad_rows + 2 * len(frequencies) + 1, row_tiles * shares
-    if not torch.are_deterministic_algorithms_enabled():
-        copies = max(1, min(copies, _COPIES // (all_rows * width)))
-    grad = u.new_zeros(copies, all_rows, width)
-    wrap_triton(single_coefficients_kernel)[row_tiles, columns, shares](
-        w,
-        u,
-        dm,
-        grad,
-        frequencies,
-        inverse,
-        rungs,
-        level,
-        *layout.tables,
-        *layout.sizes,
-        width,
-        len(frequencies),
-        grad_rows,
-        copies,
-        GROUPED=segments is not None,
-        PARTS=parts_of(w),
-        PRECISION=kernel_precision(precision),
-        BR=blocks.rows,
-        BS=blocks.sources,
-        BC=blocks.columns,
-        **blocks.options,
-    )
-    return grad.sum(0)
-
-
-@single_coefficients.register_fake
-def _(w: Tensor, u: Tensor, dm: Tensor, frequencies: Tensor, *operands: Any, **table: Any) -> Tensor:  # noqa: ARG001
-    grad_rows = operands[3] if len(operands) > 3 else table["grad_rows"]
-    return u.new_empty(grad_rows + 2 * len(frequencies) + 1, u.shape[-1])
-
-
-@message_op("single_weights")
-def single_weights(
-    w: Tensor,
-    u: Tensor,
-    dm: Tensor,
-    coefficients: Tensor,
-    fourier: Tensor,
-    frequencies: Tensor,
-    inverse: Tensor,
-    rungs: Tensor,
-    level: Tensor,
-    precision: str,
-    segments: Tensor | None = None,
-    tiles: Tensor | None = None,
-) -> Tensor:
-    """The gradient of :func:`single` for the weights, in their dtype.
-
-    Args:
-        w: weights.
-        u: as :func:`single` takes it.
-        dm: gradient of the sum.
-        coefficients: as :func:`single` takes them.
-        fourier: as :func:`single` takes them.
-        frequencies: ``[F]``.
-        inverse: one over each rung's half-width, ``[rungs]``.
-        rungs: rows of each rung, ``[rungs, 2]``.
-        level: the rung of each matrix, ``[segments, 2]``.
-        precision: of products.
-        segments: table of a flat buffer.
-        tiles: its tiles.
-
-    Returns:
-        Like ``w``, contiguous.
-    """
-    layout, u, dm = layout_of(w, segments, tiles, 0), u.contiguous(), dm.contiguous()
-    blocks = _blocks(layout, u.shape[-1])
-    row_tiles = layout.row_tiles(blocks.rows)
-    dw = torch.zeros(w.shape, dtype=torch.float32, device=w.device)
-    wrap_triton(single_weights_kernel)[row_tiles, shares_for(row_tiles, layout.sizes[1], blocks.sources)](
-        w,
-        u,
-        dm,
-        dw,
-        coefficients.contiguous(),
-        fourier.contiguous(),
-        frequencies,
-        inverse,
-        rungs,
-        level,
-        *layout.tables,
-        *layout.sizes,
-        u.shape[-1],
-        len(frequencies),
-        GROUPED=segments is not None,
-        PARTS=parts_of(w),
-        PRECISION=kernel_precision(precision),
-        BR=blocks.rows,
-        BS=blocks.sources,
-        BC=blocks.columns,
-        **blocks.options,
-    )
-    return dw.to(w.dtype)
-
-
-@single_weights.register_fake
-def _(w: Tensor, *operands: Any, **table: Any) -> Tensor:  # noqa: ARG001  the result is like the weights
-    return w.new_empty(w.shape)
+_SAVED = ("w", "u", "coefficients", "fourier", "frequencies", "inverse", "rungs", "level")
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001  torch's signature
@@ -301,9 +100,6 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: 
     tensors = [named.get(name) for name in (*_SAVED, "segments", "tiles", "transposed")]
     ctx.save_for_backward(*tensors)
     ctx.precision = named["precision"]
-
-
-_SAVED = ("w", "u", "coefficients", "fourier", "frequencies", "inverse", "rungs", "level")
 
 
 def _backward(ctx: Any, dm: Tensor) -> tuple[Tensor | None, ...]:

@@ -58,22 +58,13 @@ def _outside(g, w, outside, fourier_ptr, frequencies_ptr, count, e, width, PRECI
 
 
 @triton.jit
-def edge_map(
-    w,
-    inverse,
-    strays,
-    g_ptr,
-    terms,
-    fourier_ptr,
-    frequencies_ptr,
-    count,
-    e,
-    width,
-    PRECISION: tl.constexpr,
-    BR: tl.constexpr,
-    BE: tl.constexpr,
-):
-    """``[BR]`` weights to ``[BR, BE]``."""
+def edge_map(w, function, e, width, PRECISION: tl.constexpr, BR: tl.constexpr, BE: tl.constexpr):
+    """``[BR]`` weights to ``[BR, BE]``.
+
+    ``function`` is a tuple: one over the interval's half-width, stretches of weights outside it, coefficients
+    of the terms, how many, coefficients of sines, cosines and 1, frequencies, how many.
+    """
+    inverse, strays, g_ptr, terms, fourier_ptr, frequencies_ptr, count = function
     x, inside = scaled(w, inverse)
     g = tl.zeros((BR, BE), tl.float32)
     term, before = inside.to(tl.float32), x

@@ -11,7 +11,9 @@ import triton.language as tl
 
 from wsgraph_encoders.triton.kernels.arithmetic import product, wide
 from wsgraph_encoders.triton.kernels.edge_map import edge_map
+from wsgraph_encoders.triton.kernels.rungs import rung_of
 from wsgraph_encoders.triton.kernels.segments import locate, source_range
+from wsgraph_encoders.triton.kernels.tiles import store_features
 
 __all__ = ["first_tile", "hidden_units", "multi_kernel", "weight_column"]
 
@@ -41,13 +43,7 @@ def hidden_units(
     w_row,
     w_parallel,
     parallel,
-    inverse,
-    strays,
-    g_ptr,
-    terms,
-    fourier_ptr,
-    frequencies_ptr,
-    count,
+    function,
     e,
     width_e,
     c,
@@ -57,26 +53,12 @@ def hidden_units(
     BE: tl.constexpr,
     BC: tl.constexpr,
 ):
-    """Before the ReLU, of one source and a tile of destinations: ``[BR, BC]``."""
+    """``[BR, BC]`` before the ReLU, of one source; ``function`` as :func:`edge_map` takes it."""
     offset = tl.load(offset_ptr + source * width + c, mask=c < width, other=0.0)
     hidden = tl.zeros((BR, BC), tl.float32) + offset[None, :]
     for n in range(parallel):
         w = weight_column(w_ptr + n * w_parallel, r, rows, w_row)
-        g = edge_map(
-            w,
-            inverse,
-            strays,
-            g_ptr,
-            terms,
-            fourier_ptr,
-            frequencies_ptr,
-            count,
-            e,
-            width_e,
-            PRECISION,
-            BR,
-            BE,
-        )
+        g = edge_map(w, function, e, width_e, PRECISION, BR, BE)
         head = tl.load(heads_ptr + (source * parallel + n) * width_e + e, mask=e < width_e, other=0.0)
         tile = first_tile(first_ptr, n, e, c, width_e, width)
         hidden = product(g * head[None, :], tile, hidden, PRECISION)
@@ -121,10 +103,9 @@ def multi_kernel(
     segment, tile, start_w, w_row, w_source, rows, sources, first_source, first_row = locate(
         level_ptr, level_ptr, rows, sources, groups, w_batch, w_group, w_row, w_source, False, BR
     )
-    level, strays = tl.load(level_ptr + 2 * segment), tl.load(level_ptr + 2 * segment + 1)
-    inverse = tl.load(inverse_ptr + level)
-    g_ptr = coefficients_ptr + tl.load(rungs_ptr + 2 * level) * width_e
-    terms = tl.load(rungs_ptr + 2 * level + 1)
+    inverse, first_term, terms, strays = rung_of(segment, level_ptr, inverse_ptr, rungs_ptr)
+    g_ptr = coefficients_ptr + first_term * width_e
+    function = inverse, strays, g_ptr, terms, fourier_ptr, frequencies_ptr, count
     r = tile * BR + tl.arange(0, BR)
     c = tl.program_id(1) * BC + tl.arange(0, BC)
     e = tl.arange(0, BE)
@@ -142,13 +123,7 @@ def multi_kernel(
             w_row,
             w_parallel,
             parallel,
-            inverse,
-            strays,
-            g_ptr,
-            terms,
-            fourier_ptr,
-            frequencies_ptr,
-            count,
+            function,
             e,
             width_e,
             c,
@@ -159,6 +134,4 @@ def multi_kernel(
             BC,
         )
         total += tl.maximum(hidden, 0.0)
-    row = tl.program_id(2) * out_rows + first_row + r
-    mask = (r < rows)[:, None] & (c < width)[None, :]
-    tl.store(out_ptr + row[:, None] * width + c[None, :], total, mask=mask)
+    store_features(out_ptr, tl.program_id(2) * out_rows + first_row, r, rows, c, width, total)

@@ -8,7 +8,8 @@ import triton.language as tl
 from wsgraph_encoders.triton.kernels.arithmetic import phase_of, product, wide
 from wsgraph_encoders.triton.kernels.edge_map import columns_of, edge_map, parameter_tile, scaled
 from wsgraph_encoders.triton.kernels.multi import first_tile, hidden_units, weight_column
-from wsgraph_encoders.triton.kernels.segments import locate, source_range
+from wsgraph_encoders.triton.kernels.rungs import rung_of
+from wsgraph_encoders.triton.kernels.segments import copy_of, locate, source_range
 from wsgraph_encoders.triton.kernels.tiles import feature_tile
 
 __all__ = ["multi_backward_kernel"]
@@ -137,14 +138,13 @@ def multi_backward_kernel(
     segment, tile, start_w, w_row, w_source, rows, sources, first_source, first_row = locate(
         level_ptr, level_ptr, rows, sources, groups, w_batch, w_group, w_row, w_source, False, BR
     )
-    level, strays = tl.load(level_ptr + 2 * segment), tl.load(level_ptr + 2 * segment + 1)
-    inverse = tl.load(inverse_ptr + level)
-    first_term, terms = tl.load(rungs_ptr + 2 * level), tl.load(rungs_ptr + 2 * level + 1)
+    inverse, first_term, terms, strays = rung_of(segment, level_ptr, inverse_ptr, rungs_ptr)
     g_ptr = coefficients_ptr + first_term * width_e
+    function = inverse, strays, g_ptr, terms, fourier_ptr, frequencies_ptr, count
     r = tile * BR + tl.arange(0, BR)
     c = tl.program_id(1) * BC + tl.arange(0, BC)
     e = tl.arange(0, BE)
-    copy = ((tl.program_id(0) * tl.num_programs(2) + tl.program_id(2)) % copies).to(tl.int64)
+    copy = copy_of(copies)
     d_first_ptr += copy * parallel * width_e * width
     dg_ptr += copy * (grad_rows + 2 * count + 1) * width_e
     dm = feature_tile(dm_ptr, first_row, r, rows, c, width)
@@ -163,13 +163,7 @@ def multi_backward_kernel(
             w_row,
             w_parallel,
             parallel,
-            inverse,
-            strays,
-            g_ptr,
-            terms,
-            fourier_ptr,
-            frequencies_ptr,
-            count,
+            function,
             e,
             width_e,
             c,
@@ -183,21 +177,7 @@ def multi_backward_kernel(
         tl.atomic_add(d_offset_ptr + source * width + c, tl.sum(dh, 0), mask=c < width, sem="relaxed")
         for n in range(parallel):
             w = weight_column(at + n * w_parallel, r, rows, w_row)
-            g = edge_map(
-                w,
-                inverse,
-                strays,
-                g_ptr,
-                terms,
-                fourier_ptr,
-                frequencies_ptr,
-                count,
-                e,
-                width_e,
-                PRECISION,
-                BR,
-                BE,
-            )
+            g = edge_map(w, function, e, width_e, PRECISION, BR, BE)
             of_head = (source * parallel + n) * width_e + e
             head = tl.load(heads_ptr + of_head, mask=e < width_e, other=0.0)
             d_tile = product(tl.trans(g * head[None, :]), dh, tl.zeros((BE, BC), tl.float32), PRECISION)

@@ -6,6 +6,7 @@ import triton
 import triton.language as tl
 
 from wsgraph_encoders.triton.kernels.segments import locate, source_range
+from wsgraph_encoders.triton.kernels.tiles import weight_tile
 
 __all__ = ["outside_kernel"]
 
@@ -35,12 +36,10 @@ def outside_kernel(
     )
     r = tile * BR + tl.arange(0, BR)
     start, stop = source_range(sources, 1, BS)
-    w_at = w_ptr + first + r.to(tl.int64)[:, None] * w_row
     largest = tl.zeros((BR,), tl.float32)
     for s0 in range(start, stop, BS):
         s = s0 + tl.arange(0, BS)
-        w_mask = (r < rows)[:, None] & (s < sources)[None, :]
-        w = tl.load(w_at + s.to(tl.int64)[None, :] * w_source, mask=w_mask, other=0.0).to(tl.float32)
+        w = weight_tile(w_ptr + first, r, s, rows, sources, w_row, w_source)
         largest = tl.maximum(largest, tl.max(tl.abs(w), 1))
     inverse = tl.load(inverse_ptr + tl.arange(0, RUNGS))
     outside = (largest[:, None] * inverse[None, :] <= 1) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-__all__ = ["locate", "source_range"]
+__all__ = ["copy_of", "locate", "source_range"]
 
 
 @triton.jit
@@ -51,3 +51,9 @@ def source_range(sources, axis: tl.constexpr, BS: tl.constexpr):
     share = tl.cdiv(tl.cdiv(sources, BS), tl.num_programs(axis)) * BS
     start = tl.program_id(axis) * share
     return start, tl.minimum(start + share, sources)
+
+
+@triton.jit
+def copy_of(copies):
+    """Which copy of a gradient this program adds to; grid (row tiles, columns, shares)."""
+    return ((tl.program_id(0) * tl.num_programs(2) + tl.program_id(2)) % copies).to(tl.int64)

@@ -12,8 +12,9 @@ import triton
 import triton.language as tl
 
 from wsgraph_encoders.triton.kernels.arithmetic import any_of, operand_layout, phase_of, product
+from wsgraph_encoders.triton.kernels.rungs import rung_of
 from wsgraph_encoders.triton.kernels.segments import locate, source_range
-from wsgraph_encoders.triton.kernels.tiles import feature_tile, weight_tile
+from wsgraph_encoders.triton.kernels.tiles import feature_tile, store_features, weight_tile
 
 __all__ = ["single_kernel", "tuned_single_kernel"]
 
@@ -96,10 +97,8 @@ def single_kernel(
     segment, tile, first, w_row, w_source, rows, sources, first_source, first_row = locate(
         segments_ptr, tiles_ptr, rows, sources, groups, w_batch, w_group, w_row, w_source, GROUPED, BR
     )
-    level, strays = tl.load(level_ptr + 2 * segment), tl.load(level_ptr + 2 * segment + 1)
-    inverse = tl.load(inverse_ptr + level)
-    g_ptr = coefficients_ptr + tl.load(rungs_ptr + 2 * level) * width
-    terms = tl.load(rungs_ptr + 2 * level + 1)
+    inverse, first_term, terms, strays = rung_of(segment, level_ptr, inverse_ptr, rungs_ptr)
+    g_ptr = coefficients_ptr + first_term * width
     r = tile * BR + tl.arange(0, BR)
     c = tl.program_id(1) * BC + tl.arange(0, BC)
     total = tl.zeros((BR, BC), tl.float32)
@@ -119,9 +118,7 @@ def single_kernel(
                 total = _outside(
                     total, w, outside, u, fourier_ptr, frequencies_ptr, count, width, c, PRECISION
                 )
-    row = tl.program_id(2) * out_rows + first_row + r
-    mask = (r < rows)[:, None] & (c < width)[None, :]
-    tl.store(out_ptr + row[:, None] * width + c[None, :], total, mask=mask)
+    store_features(out_ptr, tl.program_id(2) * out_rows + first_row, r, rows, c, width, total)
 
 
 tuned_single_kernel = triton.autotune(

@@ -6,7 +6,8 @@ import triton
 import triton.language as tl
 
 from wsgraph_encoders.triton.kernels.arithmetic import any_of, operand_layout, phase_of, product
-from wsgraph_encoders.triton.kernels.segments import locate, source_range
+from wsgraph_encoders.triton.kernels.rungs import rung_of
+from wsgraph_encoders.triton.kernels.segments import copy_of, locate, source_range
 from wsgraph_encoders.triton.kernels.tiles import feature_tile, weight_tile
 
 __all__ = ["single_coefficients_kernel"]
@@ -91,15 +92,12 @@ def single_coefficients_kernel(
     segment, tile, first, w_row, w_source, rows, sources, first_source, first_row = locate(
         segments_ptr, tiles_ptr, rows, sources, groups, w_batch, w_group, w_row, w_source, GROUPED, BR
     )
-    level, strays = tl.load(level_ptr + 2 * segment), tl.load(level_ptr + 2 * segment + 1)
-    inverse = tl.load(inverse_ptr + level)
-    terms = tl.load(rungs_ptr + 2 * level + 1)
+    inverse, first_term, terms, strays = rung_of(segment, level_ptr, inverse_ptr, rungs_ptr)
     r = tile * BR + tl.arange(0, BR)
     c = tl.program_id(1) * BC + tl.arange(0, BC)
     here = c < width
-    copy = (tl.program_id(0) * tl.num_programs(2) + tl.program_id(2)) % copies
-    grad_at = grad_ptr + copy.to(tl.int64) * (grad_rows + 2 * count + 1) * width + c
-    g_at = grad_at + tl.load(rungs_ptr + 2 * level) * width
+    grad_at = grad_ptr + copy_of(copies) * (grad_rows + 2 * count + 1) * width + c
+    g_at = grad_at + first_term * width
     dm = feature_tile(dm_ptr, first_row, r, rows, c, width)
     start, stop = source_range(sources, 2, BS)
     for s0 in range(start, stop, BS):

@@ -9,6 +9,7 @@ import triton
 import triton.language as tl
 
 from wsgraph_encoders.triton.kernels.arithmetic import any_of, operand_layout, phase_of, product
+from wsgraph_encoders.triton.kernels.rungs import rung_of
 from wsgraph_encoders.triton.kernels.segments import locate, source_range
 from wsgraph_encoders.triton.kernels.tiles import feature_tile, weight_tile
 
@@ -97,10 +98,8 @@ def single_weights_kernel(
     segment, tile, first, w_row, w_source, rows, sources, first_source, first_row = locate(
         segments_ptr, tiles_ptr, rows, sources, groups, w_batch, w_group, w_row, w_source, GROUPED, BR
     )
-    level, strays = tl.load(level_ptr + 2 * segment), tl.load(level_ptr + 2 * segment + 1)
-    inverse = tl.load(inverse_ptr + level)
-    g_ptr = coefficients_ptr + tl.load(rungs_ptr + 2 * level) * width
-    terms = tl.load(rungs_ptr + 2 * level + 1)
+    inverse, first_term, terms, strays = rung_of(segment, level_ptr, inverse_ptr, rungs_ptr)
+    g_ptr = coefficients_ptr + first_term * width
     r = tile * BR + tl.arange(0, BR)
     start, stop = source_range(sources, 1, BS)
     for s0 in range(start, stop, BS):

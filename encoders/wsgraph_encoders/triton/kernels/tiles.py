@@ -1,11 +1,11 @@
-"""Reading tiles of weights and of rows of features."""
+"""Reading tiles of weights, reading and writing those of rows of features."""
 
 from __future__ import annotations
 
 import triton
 import triton.language as tl
 
-__all__ = ["feature_tile", "weight_tile"]
+__all__ = ["feature_tile", "store_features", "weight_tile"]
 
 
 @triton.jit
@@ -21,3 +21,10 @@ def feature_tile(ptr, first, n, size, c, width):
     """Rows ``first + n`` of a matrix, columns c: ``[BN, BC]``; zero beyond ``size`` rows."""
     at = ptr + (first + n)[:, None] * width + c[None, :]
     return tl.load(at, mask=(n < size)[:, None] & (c < width)[None, :], other=0.0)
+
+
+@triton.jit
+def store_features(ptr, first, n, size, c, width, tile):
+    """Writes ``[BN, BC]`` where :func:`feature_tile` reads it."""
+    at = ptr + (first + n)[:, None] * width + c[None, :]
+    tl.store(at, tile, mask=(n < size)[:, None] & (c < width)[None, :])
