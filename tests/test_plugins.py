@@ -59,9 +59,9 @@ def test_a_third_party_plugin_registers_its_lowering(install):
     assert (plugin.distribution, plugin.version, plugin.builtin) == ("dist-good", "2.5", False)
     assert host.hooks(plugin) == ("wsgraph_register_lowerings",)
     registry = host.registry()
-    assert registry.lowering_for("mylib.scaled") is plugin.module.lower
+    assert registry.lowerings.get("mylib.scaled").function is plugin.module.lower
     assert registry.lowerings.get("mylib.scaled").owner == "good"
-    assert registry.lowering_for("mylib.other") is None
+    assert registry.lowerings.get("mylib.other") is None
 
 
 def test_all_hooks_reach_their_tables_in_order_of_registration(install):

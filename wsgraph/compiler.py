@@ -10,9 +10,12 @@ from wsgraph.lowering.driver import Lowered, lower_graph
 from wsgraph.lowering.finish import make_stream
 from wsgraph.lowering.plugins import load_registry
 from wsgraph.options import CompileOptions
+from wsgraph.provenance.moves import only_shape_matters
 from wsgraph.rewrites.dce import remove_dead_code
+from wsgraph.rewrites.decompose import decompose
 from wsgraph.rewrites.functionalize import functionalize
-from wsgraph.rewrites.split_fused import split_fused
+from wsgraph.rewrites.split_einsum import split_einsum
+from wsgraph.rewrites.split_fused import is_fused, split_fused
 from wsgraph.torch_mode import compiling
 
 if TYPE_CHECKING:
@@ -24,13 +27,13 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
     from wsgraph.events.stream import EventStream
-    from wsgraph.ir.graph import Graph
+    from wsgraph.ir.graph import Graph, Op
     from wsgraph.lowering.registry import Registry
 
 __all__ = ["compile", "lower", "rewrite", "trace"]
 
-PASSES: tuple[Callable[[Graph], Graph], ...] = (functionalize, split_fused, remove_dead_code)
-"""The built-in rewrites, in order; plugins' rewrites follow."""
+PASSES: tuple[Callable[[Graph], Graph], ...] = (functionalize, split_fused, split_einsum, remove_dead_code)
+"""The built-in rewrites, in order, after operators without a lowering are decomposed; plugins' follow."""
 
 
 def compile(  # noqa: A001  the public name says what users expect, as re.compile does
@@ -76,6 +79,11 @@ def trace(
 
 def rewrite(graph: Graph, registry: Registry) -> Graph:
     """Run every pass; each result is checked before the next one sees it."""
+
+    def known(op: Op) -> bool:
+        return registry.lowering_for(op) is not None or is_fused(op) or only_shape_matters(op.key)
+
+    graph = decompose(graph, known)
     for step in (*PASSES, *(entry.function for entry in registry.rewrites)):
         graph = step(graph)
         graph.verify()

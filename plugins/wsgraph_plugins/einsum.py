@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wsgraph.errors import UnsupportedOperatorError
 from wsgraph.lowering.hookspecs import Register, hookimpl
 from wsgraph.lowering.letters import parse_equation
 from wsgraph.lowering.named import contract_named, mix_named
@@ -17,14 +16,9 @@ if TYPE_CHECKING:
 
 
 def lower_einsum(op: Operation, graph: LoweringGraph) -> Activation:
-    """``aten.einsum`` of one or two operands."""
+    """``aten.einsum`` of one or two operands without repeated letters, which the rewrites leave."""
     operands = op.argument("tensors")
     names, out = parse_equation(op.argument("equation"), [len(v.shape) for v in operands])
-    if len(operands) > 2 or any(len(set(n)) != len(n) for n in names):
-        raise UnsupportedOperatorError(
-            f"{op!r}: einsum {op.argument('equation')!r} has {len(operands)} operands, or repeats a letter",
-            remedy="write it as products of two operands",
-        )
     if len(operands) == 1:
         return _single(op, graph, operands[0], names[0], out)
     left, right = (op.state(v) for v in operands)

@@ -26,7 +26,7 @@ _SHAPE_KEEPING = (
 )  # fmt: skip
 """Operators of torch's without its pointwise tag that keep every neuron where it is."""
 
-_RUNNING = ("cumsum", "cumprod", "logcumsumexp")
+_RUNNING = ("cumsum", "cumprod", "logcumsumexp", "cummax", "cummin")
 
 
 def annotate(graph: LoweringGraph, x: Activation, name: str) -> Activation:
@@ -69,8 +69,8 @@ def lower_identity(op: Operation, graph: LoweringGraph) -> Activation | tuple[Ac
     return x if len(op.op.outputs) == 1 else (x,) * len(op.op.outputs)
 
 
-def lower_running(op: Operation, graph: LoweringGraph) -> Activation:
-    """Running sums: over positions every neuron keeps to itself.
+def lower_running(op: Operation, graph: LoweringGraph) -> tuple[Activation, ...]:
+    """Running sums and maxima: over positions every neuron keeps to itself.
 
     Raises:
         LoweringError: the sum runs over neurons, whose order then matters.
@@ -82,7 +82,9 @@ def lower_running(op: Operation, graph: LoweringGraph) -> Activation:
             f"{op!r} runs over neurons (dimension {dim} of {list(x.shape)})",
             remedy="write a plugin for it, or pass --unsupported opaque",
         )
-    return annotate(graph, x, op.name)
+    # Where a maximum lies is no neuron's value.
+    places = tuple(Activation(v.shape, x.sites) for v in op.op.outputs[1:])
+    return annotate(graph, x, op.name), *places
 
 
 def lower_copy(op: Operation, graph: LoweringGraph) -> Activation:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = ["pick"]
 
+_WRITING = (
+    "index_put", "scatter", "scatter_add", "scatter_reduce", "index_add", "index_copy", "index_reduce"
+)  # fmt: skip
+
 
 def pick(op: Operation, graph: LoweringGraph) -> Activation:
     """The result of an operator that takes elements of its first argument at positions given by the others.
@@ -116,23 +120,43 @@ def lower_order(op: Operation, graph: LoweringGraph) -> tuple[Activation, ...]:
 
 
 def lower_put(op: Operation, graph: LoweringGraph) -> Activation:
-    """``index_put``, ``scatter``: values written where the input decides, so either tensor's may be there.
+    """``index_put``, ``scatter``, ``index_add``: values written where the input decides.
+
+    Either tensor's values may be anywhere along the dimensions that are written to. So a graph network's
+    messages, summed up at the nodes of an edge list, keep their neurons.
 
     Raises:
-        LoweringError: neurons are written to positions inside of rows.
+        LoweringError: the tensors' sizes leave open which neurons are written.
     """
     first, *rest = op.tensors()
     x, values = op.as_activation(first), op.as_activation(rest[-1])
-    indices = op.argument("indices")
     if not (values.nodes or values.pending):
         return with_new_sites(Activation(op.shape, x.axes, x.via), op.shape)
-    if not isinstance(indices, list | tuple) or None in indices:
+    indices = op.argument("indices")
+    if isinstance(indices, list | tuple) and None not in indices:
+        written = _at_any_row(graph, values, len(op.shape) - len(indices), op.shape)
+    else:
+        written = _at_any_place(op, graph, values, _picked_dims(op.op.arguments, len(op.shape)))
+    return written if not x.nodes else graph.combine(x, written, "sum")
+
+
+def _at_any_place(op: Operation, graph: LoweringGraph, values: Activation, dims: list[int]) -> Activation:
+    """Values of the result's rank, wherever along ``dims`` of the result they may be."""
+    shape = tuple(1 if d in dims else n for d, n in enumerate(op.shape))
+    sizes = tuple(1 if d in dims else n for d, n in enumerate(values.shape))
+    if sizes != shape:
         raise LoweringError(
-            f"{op!r} writes neurons to positions that depend on the model's input",
+            f"{op!r} writes neurons to positions that depend on the model's input: {list(values.shape)} into "
+            f"{list(op.shape)}, expected the same sizes but along dimensions {dims}",
             remedy="pass --unsupported opaque to make it a learned all-to-all block",
         )
-    written = _at_any_row(graph, values, len(op.shape) - len(indices), op.shape)
-    return written if not x.nodes else graph.combine(x, written, "sum")
+
+    def move(labels: Tensor) -> Tensor:
+        for d in dims:
+            labels = labels.narrow(d, 0, 1)
+        return labels.expand(op.shape)
+
+    return with_new_sites(_at_any(graph, values, dims, move), op.shape)
 
 
 def _at_any_row(graph: LoweringGraph, values: Activation, rank: int, shape: tuple[int, ...]) -> Activation:
@@ -159,13 +183,11 @@ def lower_one_hot(op: Operation, graph: LoweringGraph) -> Activation:
 
 @hookimpl
 def wsgraph_register_lowerings(register: Register[Any]) -> None:
-    """Picking by position; ``index`` and ``index_select`` come here from data movement."""
-    for name in ("gather", "take_along_dim"):
-        register(f"aten.{name}", pick)
+    """Writing by position and ordering; picking by position comes here from data movement."""
     for name in ("topk", "sort", "kthvalue", "argsort", "msort"):
         register(f"aten.{name}", lower_order)
     register("aten.one_hot", lower_one_hot)
-    for name in ("index_put", "scatter", "scatter_add"):
+    for name in _WRITING:
         register(f"aten.{name}", lower_put)
     for name in ("histc", "bincount"):
         register(f"aten.{name}", lower_counts)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wsgraph.lowering.operation import Operation
 
 
-_BY_POSITION = frozenset({"aten.index", "aten.index_select"})
+_BY_POSITION = frozenset({"aten.index", "aten.index_select", "aten.gather", "aten.take_along_dim"})
 """Movements whose second argument may be computed from the model's input."""
 
 

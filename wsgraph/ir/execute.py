@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from wsgraph.errors import FrontendError
-from wsgraph.ir.graph import Graph, Op, Value
+from wsgraph.ir.graph import Graph, Op, Value, replace_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,19 +18,9 @@ __all__ = ["call", "execute"]
 
 def call(op: Op, lookup: Mapping[Value, Any]) -> list[Any]:
     """Run one operator on the values in ``lookup``; its results, in order."""
-    args, kwargs = _substitute(op.args, lookup), _substitute(op.kwargs, lookup)
+    args, kwargs = replace_values((op.args, op.kwargs), lookup)
     result = op.target(*args, **kwargs)
     return list(result) if isinstance(result, tuple | list) else [result]
-
-
-def _substitute(tree: Any, lookup: Mapping[Value, Any]) -> Any:
-    if isinstance(tree, Value):
-        return lookup[tree]
-    if isinstance(tree, tuple | list):
-        return type(tree)(_substitute(t, lookup) for t in tree)
-    if isinstance(tree, dict):
-        return {k: _substitute(v, lookup) for k, v in tree.items()}
-    return tree
 
 
 def execute(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["Graph", "Op", "Value", "ValueKind", "flat_values"]
+__all__ = ["Graph", "Op", "Value", "ValueKind", "flat_values", "replace_values"]
 
 
 class ValueKind(StrEnum):
@@ -116,6 +116,12 @@ class Op:
         """To be called after the arguments were changed."""
         self._inputs = None
 
+    def rename_inputs(self, names: Mapping[Value, Value]) -> None:
+        """Let the call take other values in place of some."""
+        if any(v in names for v in self.inputs()):
+            self.args, self.kwargs = replace_values((self.args, self.kwargs), names)
+            self.forget_inputs()
+
     def __repr__(self) -> str:
         return f"<{self.key} at {self.scope or 'the top level'}>"
 
@@ -133,6 +139,17 @@ def flat_values(tree: Any) -> list[Value]:
         elif isinstance(item, dict):
             stack.extend(reversed(list(item.values())))
     return out
+
+
+def replace_values(tree: Any, lookup: Mapping[Value, Any]) -> Any:
+    """Nested tuples, lists and dicts with something else in place of the values that ``lookup`` knows."""
+    if isinstance(tree, Value):
+        return lookup.get(tree, tree)
+    if isinstance(tree, tuple | list):
+        return type(tree)(replace_values(t, lookup) for t in tree)
+    if isinstance(tree, dict):
+        return {k: replace_values(v, lookup) for k, v in tree.items()}
+    return tree
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from wsgraph.lowering.origins import Origins
 from wsgraph.lowering.sources import force
 from wsgraph.lowering.unsupported import unsupported
 from wsgraph.provenance.axes import Activation, Axis
-from wsgraph.provenance.moves import IDENTITIES, MOVEMENTS, SHAPE_FROM_SECOND, mover
+from wsgraph.provenance.moves import IDENTITIES, MOVEMENTS, SHAPE_FROM_SECOND, mover, only_shape_matters
 from wsgraph.provenance.params import Constant, ParamValue
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def lower_graph(graph: Graph, registry: Registry, options: CompileOptions) -> Lo
             if isinstance(state, Activation) and state.fresh is not None and counts.get(value, 0) != 1:
                 state = replace(state, fresh=None)  # noqa: PLW2901  the state as the next operators may see it
             lowered.states[value] = state
-    lowered.builder.op = None
     _finish_outputs(lowered)
+    lowered.builder.op = None
     return lowered
 
 
@@ -129,16 +129,14 @@ def _lower_op(lowered: Lowered, op: Op, registry: Registry, constants: ConstantP
     states = [lowered.states[v] for v in op.inputs()]
     if op.key in SHAPE_FROM_SECOND:
         states = states[:1]
-    if _only_shape_matters(op.key):
+    if only_shape_matters(op.key):
         return [Constant(v) for v in op.outputs]
     if not any(isinstance(s, Activation) for s in states):
         if not any(_is_parameter(s) for s in states):
             return _move_buffer(op, states, constants) or [Constant(v) for v in op.outputs]
         if not _is_layer(op, lowered):
             return _compute_parameters(lowered, op, states, constants)
-    function = registry.lowering_for(op.key)
-    if function is None and torch.Tag.pointwise in getattr(op.target, "tags", ()):
-        function = registry.lowering_for("pointwise")
+    function = registry.lowering_for(op)
     moved = op.key in MOVEMENTS or op.key in IDENTITIES
     if not moved:
         _record_reads(lowered, states)
@@ -158,12 +156,6 @@ def _is_layer(op: Op, lowered: Lowered) -> bool:
         return True
     weight = op.arguments.get("weight")
     return op.key == "aten.linear" and isinstance(weight, Value) and _is_parameter(lowered.states[weight])
-
-
-def _only_shape_matters(key: str) -> bool:
-    """Factory functions that take a tensor for its shape and type."""
-    name = key.removeprefix("aten.")
-    return name != key and (name.startswith("new_") or name.endswith("_like"))
 
 
 def _check_results(op: Op, results: list[State]) -> None:
@@ -216,11 +208,13 @@ def _record_reads(lowered: Lowered, states: list[State]) -> None:
 
 def _finish_outputs(lowered: Lowered) -> None:
     """The network's result: logits get nodes, and the blocks that hold it are outputs."""
+    producers = {value: op for op in lowered.graph.ops for value in op.outputs}
     for value in lowered.graph.outputs:
         state = lowered.states[value]
         if not isinstance(state, Activation):
             continue
         if state.pending:
+            lowered.builder.op = producers[value]
             state = lowered.states[value] = force(lowered.builder, state)
         for axis in state.nodes:
             for block in lowered.builder.blocks_of(axis.ids()):

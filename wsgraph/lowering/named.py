@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from wsgraph.errors import LoweringError
 from wsgraph.events.blocks import Pattern
 from wsgraph.lowering import contraction, mixing
+from wsgraph.lowering.alignment import combine
 from wsgraph.lowering.per_neuron import scale_by_parameter
-from wsgraph.lowering.reduction import reduce_activation
 from wsgraph.lowering.sources import Sources, find_sources
 from wsgraph.provenance.axes import Activation, Axis, broadcast, distinct_rows, restrict
 
@@ -37,27 +36,17 @@ def mix_named(
         a: its letters, one a dimension.
         right: second operand.
         b: its letters.
-        out: the result's letters.
+        out: the result's letters; one that it lacks is summed over and belongs to both operands.
     """
-    left, a = _sum_lonely(graph, left, a, b + out)
-    right, b = _sum_lonely(graph, right, b, a + out)
     contracted = [c for c in dict.fromkeys(a + b) if c not in out]
     sizes = {**dict(zip(a, left.shape, strict=True)), **dict(zip(b, right.shape, strict=True))}
     letters = out + "".join(contracted)
     joint = tuple(sizes[c] for c in letters)
     shape = tuple(sizes[c] for c in out)
     spread = [_spread(x, names, letters, joint) for x, names in ((left, a), (right, b))]
+    if not contracted:
+        return combine(graph, spread[0], spread[1], "product")
     return mixing.mix(graph, spread[0], spread[1], len(contracted), shape)
-
-
-def _sum_lonely(graph: GraphBuilder, x: Activation, own: str, others: str) -> tuple[Activation, str]:
-    """Letters that appear nowhere else are summed over first."""
-    lonely = [d for d, c in enumerate(own) if c not in others]
-    if not lonely:
-        return x, own
-    kept = [d for d in range(len(own)) if d not in lonely]
-    shape = tuple(x.shape[d] for d in kept)
-    return reduce_activation(graph, x, lonely, shape, "sum"), "".join(own[d] for d in kept)
 
 
 def _spread(x: Activation, own: str, letters: str, joint: tuple[int, ...]) -> Activation:
@@ -85,23 +74,15 @@ def contract_named(
         a: its letters.
         weight: the parameter.
         b: its letters.
-        out: the result's letters.
-
-    Raises:
-        LoweringError: a letter of the parameter alone is summed over.
+        out: the result's letters; one that it lacks is summed over and belongs to both operands.
     """
-    x, a = _sum_lonely(graph, x, a, b + out)
     sizes = {**dict(zip(b, weight.shape, strict=True)), **dict(zip(a, x.shape, strict=True))}
-    if any(c not in a + out for c in b):
-        raise LoweringError(
-            f"{graph.op!r} sums a parameter over a dimension of its own ({b} in {a},{b}->{out})"
-        )
     summed = [c for c in a if c in b and c not in out]
     shared = [c for c in b if c in a and c in out]
     new = [c for c in b if c not in a]
-    if not summed and not new:
+    if not summed:
         return _product(graph, x, a, weight, b, out)
-    sources = find_sources(graph, x, [a.index(c) for c in summed]) if summed else _outer(graph, x)
+    sources = find_sources(graph, x, [a.index(c) for c in summed])
     order = [*shared, *new, *[c for c in a if c in summed]]
     n_shared, n_new = (math.prod(sizes[c] for c in part) for part in (shared, new))
     laid = weight.apply(lambda t: t.permute([b.index(c) for c in order])).reshape(n_shared, n_new, -1, 1)
@@ -110,14 +91,11 @@ def contract_named(
 
 
 def _product(graph: GraphBuilder, x: Activation, a: str, weight: ParamValue, b: str, out: str) -> Activation:
-    letters = out
-    shape = tuple(dict(zip(a, x.shape, strict=True))[c] for c in letters)
-    laid = weight.apply(lambda t: _align(t, b, letters))
-    return scale_by_parameter(graph, _spread(x, a, letters, shape), laid)
-
-
-def _outer(graph: GraphBuilder, x: Activation) -> Sources:
-    raise LoweringError(f"{graph.op!r}: an outer product of an activation {list(x.shape)} with a parameter")
+    """Every element by its own number; letters of the parameter alone make an outer product."""
+    sizes = {**dict(zip(b, weight.shape, strict=True)), **dict(zip(a, x.shape, strict=True))}
+    shape = tuple(sizes[c] for c in out)
+    laid = weight.apply(lambda t: _align(t, b, out))
+    return scale_by_parameter(graph, _spread(x, a, out, shape), laid)
 
 
 def _layer(

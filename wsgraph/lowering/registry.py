@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import torch
+
 from wsgraph.errors import PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from wsgraph.ir.graph import Op
     from wsgraph.lowering.hookspecs import Frontend, Lowering, Rewrite
 
 __all__ = ["Entry", "Registry", "Table"]
@@ -91,7 +94,9 @@ class Registry:
         """All families."""
         return (self.lowerings, self.rewrites, self.frontends, self.zoo_formats)
 
-    def lowering_for(self, key: str) -> Lowering | None:
-        """The function that lowers the operator ``key`` (``aten.linear``), or None when no plugin does."""
-        entry = self.lowerings.get(key)
+    def lowering_for(self, op: Op) -> Lowering | None:
+        """What lowers an operator, by its name or as one of all pointwise ones; None when no plugin does."""
+        entry = self.lowerings.get(op.key)
+        if entry is None and torch.Tag.pointwise in getattr(op.target, "tags", ()):
+            entry = self.lowerings.get("pointwise")
         return None if entry is None else entry.function

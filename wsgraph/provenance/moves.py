@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from wsgraph.errors import LoweringError
 from wsgraph.ir.graph import Op, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["IDENTITIES", "MOVEMENTS", "SHAPE_FROM_SECOND", "mover"]
+__all__ = ["IDENTITIES", "MOVEMENTS", "SHAPE_FROM_SECOND", "mover", "only_shape_matters"]
 
 IDENTITIES = frozenset(
     f"aten.{name}"
@@ -32,13 +33,13 @@ MOVEMENTS = frozenset(
     f"aten.{name}"
     for name in (
         "_reshape_alias", "_unsafe_view", "channel_shuffle", "chunk", "constant_pad_nd", "diagonal",
-        "expand", "expand_as", "flatten", "flip", "im2col", "index", "index_select", "matrix_H", "mH",
-        "moveaxis", "movedim", "mT", "narrow", "narrow_copy", "native_channel_shuffle", "numpy_T", "pad",
-        "permute", "pixel_shuffle", "pixel_unshuffle", "reflection_pad1d", "reflection_pad2d",
+        "expand", "expand_as", "flatten", "flip", "gather", "im2col", "index", "index_select", "matrix_H",
+        "mH", "moveaxis", "movedim", "mT", "narrow", "narrow_copy", "native_channel_shuffle", "numpy_T",
+        "pad", "permute", "pixel_shuffle", "pixel_unshuffle", "reflection_pad1d", "reflection_pad2d",
         "reflection_pad3d", "repeat", "repeat_interleave", "replication_pad1d", "replication_pad2d",
         "replication_pad3d", "reshape", "reshape_as", "roll", "rot90", "select", "slice", "split",
-        "split_with_sizes", "squeeze", "swapaxes", "swapdims", "t", "T", "tensor_split", "tile",
-        "transpose", "unbind", "unfold", "unflatten", "unsafe_chunk", "unsafe_split",
+        "split_with_sizes", "squeeze", "swapaxes", "swapdims", "t", "T", "take_along_dim", "tensor_split",
+        "tile", "transpose", "unbind", "unfold", "unflatten", "unsafe_chunk", "unsafe_split",
         "unsafe_split_with_sizes", "unsqueeze", "view", "view_as",
     )
 )  # fmt: skip
@@ -50,6 +51,12 @@ SHAPE_FROM_SECOND = frozenset({"aten.expand_as", "aten.view_as", "aten.reshape_a
 _FLOAT_ONLY = frozenset({"aten.im2col", "aten.pad"})
 _AS_RESHAPE = frozenset({"aten.view", "aten._unsafe_view", "aten.reshape", "aten._reshape_alias"})
 _PADDING = frozenset({"aten.pad", "aten.constant_pad_nd"})
+
+
+def only_shape_matters(key: str) -> bool:
+    """Factory functions that take a tensor for its shape and type (``new_zeros``, ``ones_like``)."""
+    name = key.removeprefix("aten.")
+    return name != key and (name.startswith("new_") or name.endswith("_like"))
 
 
 def mover(
@@ -76,10 +83,20 @@ def mover(
             shift = 1 if op.key == "aten.im2col" else 0
             result = op.target((labels + shift).double(), *args, **kwargs).to(labels.dtype) - shift
         else:
-            result = op.target(labels, *args, **kwargs)
+            result = _moved(op, labels, args, kwargs)
         return result[position] if isinstance(result, tuple | list) else result
 
     return move
+
+
+def _moved(op: Op, labels: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    try:
+        return op.target(labels, *args, **kwargs)
+    except IndexError as error:
+        raise LoweringError(
+            f"{op!r} takes elements that an input of shape {list(labels.shape)} does not have ({error})",
+            remedy="give inputs of the shape that the model is for",
+        ) from error
 
 
 def _pad_with(

@@ -53,7 +53,7 @@ class _Functionalizer:
     def run(self) -> None:
         ops: list[Op] = []
         for position, op in enumerate(self.graph.ops):
-            _rename(op, self.renamed)
+            op.rename_inputs({v: _latest(v, self.renamed) for v in op.inputs() if v in self.renamed})
             ops.append(op)
             first = op.inputs()[0] if op.inputs() else None
             if first is None or op.key in IDENTITIES:
@@ -153,23 +153,6 @@ def _latest(value: Value, renamed: dict[Value, Value]) -> Value:
     while value in renamed:
         value = renamed[value]
     return value
-
-
-def _rename(op: Op, renamed: dict[Value, Value]) -> None:
-    if any(v in renamed for v in op.inputs()):
-        op.args = _substitute(op.args, renamed)
-        op.kwargs = _substitute(op.kwargs, renamed)
-        op.forget_inputs()
-
-
-def _substitute(tree: Any, renamed: dict[Value, Value]) -> Any:
-    if isinstance(tree, Value):
-        return _latest(tree, renamed)
-    if isinstance(tree, list | tuple):
-        return type(tree)(_substitute(t, renamed) for t in tree)
-    if isinstance(tree, dict):
-        return {k: _substitute(v, renamed) for k, v in tree.items()}
-    return tree
 
 
 def _inverse(write: Op, step: _Step, new: Value, base: Value) -> Op:

@@ -14,18 +14,23 @@ if TYPE_CHECKING:
 
     from wsgraph.ir.graph import Graph
 
-__all__ = ["split_fused"]
+__all__ = ["is_fused", "split_fused"]
 
 
 def split_fused(graph: Graph) -> Graph:
     """``addcmul``, ``addcdiv`` and ``lerp`` to products, quotients and sums; in place they end in a copy."""
-    if any(op.key in _PARTS for op in graph.ops):
+    if any(is_fused(op) for op in graph.ops):
         graph.ops = [part for op in graph.ops for part in _split(op)]
     return graph
 
 
+def is_fused(op: Op) -> bool:
+    """Whether an operator is one of these."""
+    return op.key in _PARTS
+
+
 def _split(op: Op) -> list[Op]:
-    return _Splitter(op).run() if op.key in _PARTS else [op]
+    return _Splitter(op).run() if is_fused(op) else [op]
 
 
 class _Splitter:

@@ -1,0 +1,75 @@
+"""Graph neural networks: messages are summed over an edge list, an input or stored with the model."""
+
+import pytest
+import torch
+from torch import nn
+
+from wsgraph.testing import assert_ledger, assert_wiring
+
+EDGES = torch.tensor([[0, 1, 2, 3, 4, 0, 2], [1, 2, 3, 4, 0, 2, 2]])
+
+
+def spread(index, like):
+    return index[:, None].expand_as(like)
+
+
+GATHERING = {
+    "index_add": lambda out, to, m: out.index_add(0, to, m),
+    "scatter_add": lambda out, to, m: out.scatter_add(0, spread(to, m), m),
+    "scatter_add_": lambda out, to, m: out.scatter_add_(0, spread(to, m), m),
+    "amax": lambda out, to, m: out.scatter_reduce(0, spread(to, m), m, "amax", include_self=False),
+    "index_put": lambda out, to, m: out.index_put((to,), m, accumulate=True),
+}
+
+
+class GraphNetwork(nn.Module):
+    def __init__(self, gather, edges=None):
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 8), nn.Linear(8, 2)
+        self.gather = gather
+        self.register_buffer("edges", edges)
+
+    def forward(self, x, edges=None):
+        source, target = self.edges if edges is None else edges
+        x = self.first(x)
+        messages = x.gather(0, spread(source, x[source]))
+        return self.second(self.gather(torch.zeros_like(x), target, messages).relu())
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["edges given", "edges stored"])
+@pytest.mark.parametrize("gather", GATHERING.values(), ids=GATHERING)
+def test_a_graph_network_has_the_wiring_of_its_layers(gather, stored):
+    torch.manual_seed(0)
+    model = GraphNetwork(gather, EDGES if stored else None).double()
+    x = torch.randn(5, 3, dtype=torch.double)
+    inputs = x if stored else (x, EDGES)
+    stream = assert_ledger(model, inputs)
+    assert (stream.num_nodes, stream.num_edges) == (3 + 8 + 2, 3 * 8 + 8 * 2)
+    assert_wiring(model, inputs)
+
+
+def test_neurons_picked_by_a_constant_keep_their_edges():
+    class Picked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.out = nn.Linear(4, 6), nn.Linear(3, 2)
+
+        def forward(self, x):
+            y = self.layer(x)
+            return self.out(
+                y.take_along_dim(torch.tensor([[5, 0, 2]]), 1) + y.gather(1, torch.tensor([[1, 2, 3]] * 2))
+            )
+
+    assert_wiring(Picked().double(), torch.randn(2, 4, dtype=torch.double))
+
+
+def test_running_maxima_over_positions():
+    class Running(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.out = nn.Linear(4, 6), nn.Linear(6, 2)
+
+        def forward(self, x):
+            return self.out(self.layer(x).cummax(1).values)
+
+    assert_wiring(Running().double(), torch.randn(2, 5, 4, dtype=torch.double))
