@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+import wsgraph
 from wsgraph.testing import assert_ledger, assert_wiring
 
 EDGES = torch.tensor([[0, 1, 2, 3, 4, 0, 2], [1, 2, 3, 4, 0, 2, 2]])
@@ -46,6 +47,33 @@ def test_a_graph_network_has_the_wiring_of_its_layers(gather, stored):
     stream = assert_ledger(model, inputs)
     assert (stream.num_nodes, stream.num_edges) == (3 + 8 + 2, 3 * 8 + 8 * 2)
     assert_wiring(model, inputs)
+
+
+@pytest.mark.parametrize("gather", GATHERING.values(), ids=GATHERING)
+def test_its_hidden_neurons_can_be_permuted(gather):
+    torch.manual_seed(0)
+    model, inputs = GraphNetwork(gather).double(), (torch.randn(5, 3, dtype=torch.double), EDGES)
+    stream = wsgraph.compile(model, inputs)
+    assert [group.size for group in wsgraph.symmetries(stream)] == [8]
+    assert wsgraph.verify(stream, model, inputs).ok
+
+
+def test_neurons_that_are_picked_apart_are_told_apart():
+    """``gather`` with another index for every neuron: no two may change places."""
+
+    class Sorted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(3, 4), nn.Linear(4, 2)
+
+        def forward(self, x):
+            x = self.first(x)
+            return self.second(x.gather(0, torch.tensor([[0, 1, 2, 3], [4, 3, 2, 1], [1, 1, 0, 0]])))
+
+    model, x = Sorted().double(), torch.randn(5, 3, dtype=torch.double)
+    stream = wsgraph.compile(model, x)
+    assert wsgraph.verify(stream, model, x).ok
+    assert wsgraph.symmetries(stream) == []
 
 
 def test_neurons_picked_by_a_constant_keep_their_edges():

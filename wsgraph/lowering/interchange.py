@@ -23,6 +23,7 @@ from wsgraph.lowering.interchange_ops import (
     PRODUCTS,
     SITE_OPS,
     UNDERSTOOD,
+    WRITES,
     coupling,
     operands,
     picked_dims,
@@ -48,6 +49,7 @@ _TOLD_APART = 1 << 20
 """Elements of a value beyond which neurons that positions move are pinned rather than compared."""
 
 _KNOWN = UNDERSTOOD | RECURRENT
+_EXPANSIONS = frozenset({"aten.expand", "aten.expand_as", "aten.broadcast_to"})
 
 
 def gather_notes(lowered: Lowered) -> Notes:
@@ -67,6 +69,7 @@ class _Gatherer:
         self.neurons = NeuronCache(lowered.builder)
         self.notes = Notes(lowered.builder.num_nodes)
         self.unscaled: set[object] = set()
+        self.producers = {value: op for op in lowered.graph.ops for value in op.outputs}
 
     def run(self) -> Notes:
         for value in self.lowered.graph.inputs:
@@ -100,6 +103,8 @@ class _Gatherer:
             self._couple(value, dims, split)
         if op.key in SITE_OPS:
             self._pin_along(op.inputs()[0], SITE_OPS[op.key])
+        if op.key in WRITES:
+            self._written(op)
         if op.key in RECURRENT:
             self._recurrent(op)
 
@@ -120,11 +125,18 @@ class _Gatherer:
             self.notes.unknown = True
         elif x is not None:
             self._picked(x, picked_dims(op))
+            self._meetings(operands(op, pointwise=False))
 
     def _picked(self, x: Activation, dims: set[int]) -> None:
         for axis in x.axes:
             if not axis.is_sites:
                 self._place(axis, [d for d in axis.dims if d in dims])
+
+    def _written(self, op: Op) -> None:
+        for value in op.inputs():
+            x = self._activation(value)
+            if x is not None and len(value.shape) == len(op.outputs[0].shape):
+                self._picked(x, picked_dims(op))
 
     def _place(self, axis: Axis, along: list[int]) -> None:
         """Neurons at different places along some dimensions are told apart."""
@@ -200,7 +212,8 @@ class _Gatherer:
                         self._meet(axis, [letters[d] for d in axis.dims], y, others)
 
     def _meet(self, axis: Axis, own: list[int], other: Value, letters: list[int]) -> None:
-        along = [d for d, letter in enumerate(letters) if letter in own and other.shape[d] > 1]
+        repeated = self._repeated(other)
+        along = [d for d, n in enumerate(other.shape) if n > 1 and letters[d] in own and d not in repeated]
         met = {letters[d] for d in along}
         state = self.states.get(other)
         if not along or (isinstance(state, ParamValue) and state.kind.value == "parameter"):
@@ -217,6 +230,15 @@ class _Gatherer:
             self._pin(axis)
             return
         self._meet_constant(axis, own, data, letters)
+
+    def _repeated(self, value: Value) -> set[int]:
+        """Dimensions along which a value was expanded, and so is the same."""
+        op = self.producers.get(value)
+        if op is None or op.key not in _EXPANSIONS:
+            return set()
+        shape = op.inputs()[0].shape
+        new = len(value.shape) - len(shape)
+        return {*range(new), *(d + new for d, n in enumerate(shape) if n == 1)}
 
     def _meet_constant(self, axis: Axis, own: list[int], data: Tensor, letters: list[int]) -> None:
         """Neurons that meet different values are told apart."""

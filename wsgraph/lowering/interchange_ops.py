@@ -17,6 +17,7 @@ __all__ = [
     "PRODUCTS",
     "SITE_OPS",
     "UNDERSTOOD",
+    "WRITES",
     "Operand",
     "coupling",
     "operands",
@@ -72,8 +73,13 @@ ARG_REDUCTIONS = frozenset({"aten.argmax", "aten.argmin", "aten.median"})
 SITE_OPS: dict[str, int] = {**_CONVOLUTIONS, **_POOLINGS, "aten.tril": 2, "aten.triu": 2}
 """Operators that take the last so many dimensions for positions: neurons there have an order."""
 
-PICKS = frozenset({"aten.index", "aten.index_select"})
+_GATHERS = frozenset({"aten.gather", "aten.take_along_dim"})
+PICKS = frozenset({"aten.index", "aten.index_select"}) | _GATHERS
 """Movements by positions that the input may decide."""
+
+_SCATTERS = frozenset({"aten.scatter", "aten.scatter_add", "aten.scatter_reduce"})
+WRITES = _SCATTERS | {"aten.index_put", "aten.index_add", "aten.index_copy", "aten.index_reduce"}
+"""Operators that write one tensor into another, at positions that the input may decide."""
 
 _EXPERTS = frozenset({"aten._grouped_mm", "transformers.grouped_mm_fallback"})
 """Rows of one matrix times a weight an expert: which neurons are which expert's, the labels say."""
@@ -85,6 +91,7 @@ UNDERSTOOD = (
     | _NORMS
     | _REDUCTIONS
     | _JOINS
+    | WRITES
     | {_ATTENTION, "aten.glu"}
     | frozenset(SITE_OPS)
 )
@@ -185,10 +192,36 @@ def _convolution(op: Op) -> list[Operand]:
 
 
 def picked_dims(op: Op) -> set[int]:
-    """The dimensions of its first operand from which one of :data:`PICKS` picks."""
-    if op.key == "aten.index":
-        return {d for d, index in enumerate(op.arguments["indices"]) if index is not None}
-    return {int(op.arguments["dim"]) % len(op.inputs()[0].shape)}
+    """The dimensions of its first operand from which one of :data:`PICKS` picks, or :data:`WRITES` writes."""
+    given, rank = op.arguments, len(op.inputs()[0].shape)
+    if "indices" in given and isinstance(given["indices"], list | tuple):
+        return {d for d, index in enumerate(given["indices"]) if index is not None}
+    dim = given["dim"]
+    return set(range(rank)) if dim is None else {int(dim) % rank}
+
+
+def _by_position(op: Op) -> list[Operand]:
+    """All tensors have the same dimensions, but those along which elements are picked or written."""
+    dims = picked_dims(op)
+    return [
+        (value, [_FIXED * (k + 1) + d if d in dims else d for d in range(len(value.shape))])
+        for k, value in enumerate(op.inputs())
+    ]
+
+
+def _by_index(op: Op) -> list[Operand]:
+    """What is written has the dimensions that the indices give it, and around them those of the rest."""
+    dims = picked_dims(op)
+    first, *indices, written = op.inputs()
+    rank = len(first.shape)
+    behind = list(range(max(dims) + 1, rank))
+    before = list(range(min(dims)))
+    middle = [_FIXED + d for d in range(len(written.shape) - len(before) - len(behind))]
+    return [
+        (first, [_FIXED * 2 + d if d in dims else d for d in range(rank)]),
+        *((index, [_FIXED * 3] * len(index.shape)) for index in indices),
+        (written, [*before, *middle, *behind][-len(written.shape) :] if written.shape else []),
+    ]
 
 
 def coupling(op: Op) -> Iterator[tuple[Value, tuple[int, ...], int]]:
@@ -215,6 +248,8 @@ _RULES: dict[str, Callable[[Op], list[Operand]]] = {
     _ATTENTION: _attention,
     "aten.einsum": _einsum,
     "aten.linear": _linear,
+    **dict.fromkeys(_GATHERS | _SCATTERS, _by_position),
+    **dict.fromkeys(WRITES - _SCATTERS, _by_index),
     **dict.fromkeys(_CONVOLUTIONS, _convolution),
     **dict.fromkeys(
         (f"aten.{n}" for n in ("matmul", "mm", "bmm", "mv", "addmm", "baddbmm")), _matrix_product
