@@ -73,7 +73,7 @@ def test_neurons_that_are_picked_apart_are_told_apart():
     model, x = Sorted().double(), torch.randn(5, 3, dtype=torch.double)
     stream = wsgraph.compile(model, x)
     assert wsgraph.verify(stream, model, x).ok
-    assert wsgraph.symmetries(stream) == []
+    assert "neurons" not in {group.kind for group in wsgraph.symmetries(stream)}
 
 
 def test_neurons_picked_by_a_constant_keep_their_edges():

@@ -118,6 +118,7 @@ class _Gatherer:
     def _movement(self, op: Op) -> None:
         """Positions that are not known at compile time could be any."""
         first, *rest = op.inputs()
+        self._meetings(operands(op, pointwise=False))
         if op.key in SHAPE_FROM_SECOND or all(self.constants.get(v) is not None for v in rest):
             return
         x = self._activation(first)
@@ -125,7 +126,6 @@ class _Gatherer:
             self.notes.unknown = True
         elif x is not None:
             self._picked(x, picked_dims(op))
-            self._meetings(operands(op, pointwise=False))
 
     def _picked(self, x: Activation, dims: set[int]) -> None:
         for axis in x.axes:
