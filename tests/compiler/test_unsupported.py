@@ -56,16 +56,16 @@ def test_opaque_on_request() -> None:
 
 
 def test_a_built_in_operator_without_a_lowering() -> None:
-    class Cross(nn.Module):
+    class Spectrum(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.w = nn.Parameter(torch.randn(1, 3))
+            self.layer = nn.Linear(3, 4)
 
         def forward(self, x: Tensor) -> Any:
-            return torch.linalg.cross(x, self.w)
+            return torch.linalg.svdvals(self.layer(x))  # made of others, not all of which are lowered
 
-    with pytest.raises(UnsupportedOperatorError, match=r"aten\.linalg_cross"):
-        wsgraph.compile(Cross(), "1x3")
+    with pytest.raises(UnsupportedOperatorError, match=r"aten\.linalg_svdvals"):
+        wsgraph.compile(Spectrum(), "2x3")
 
 
 def register_shown_plugin(registry: Registry, remedy: str) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import torch
-
 from wsgraph.errors import PluginError
 
 if TYPE_CHECKING:
@@ -96,6 +94,8 @@ class Registry:
 
     def lowering_for(self, op: Op) -> Lowering | None:
         """What lowers an operator, by its name or as one of all pointwise ones; None when no plugin does."""
+        import torch  # here, because the registry is loaded for ``--help`` too
+
         entry = self.lowerings.get(op.key)
         if entry is None and torch.Tag.pointwise in getattr(op.target, "tags", ()):
             entry = self.lowerings.get("pointwise")
