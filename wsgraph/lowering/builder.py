@@ -88,6 +88,7 @@ class GraphBuilder:
             and channels) is there when both are.
         meetings: pairs of neurons ``[n], [n]`` that a product of activations brings together one by one: a
             query's with its key's, a value's with its result's. Edges say only that their heads meet.
+        placed: (nodes ``[n]``, places ``[n, k]``): neurons that a parameter made of one neuron's positions.
         recurrences: (result, state) node numbers ``[n]``: a step's result, and the nodes that stand for it in
             the next step.
     """
@@ -100,6 +101,7 @@ class GraphBuilder:
         self.now = 0
         self.roles: list[tuple[str, Tensor]] = []
         self.meetings: list[tuple[Tensor, Tensor]] = []
+        self.placed: list[tuple[Tensor, Tensor]] = []
         self.recurrences: list[tuple[Tensor, Tensor]] = []
         self.keep_alive: list[object] = []
         self.position_blocks: dict[tuple[object, ...], Nodes] = {}

@@ -81,6 +81,8 @@ class _Gatherer:
         for value in self.lowered.graph.outputs:
             self._pin_value(value)
         self.notes.meetings.extend(self.lowered.builder.meetings)
+        for ids, places in self.lowered.builder.placed:
+            self.notes.tell_apart(ids, places)
         note_states(self.lowered.builder, self.notes)
         return self.notes
 

@@ -72,7 +72,19 @@ def spread_positions(
     sources, positions = (t.reshape(-1)[first] for t in (met.labels, met.elements))
     attention = met.axis.attention_of(sources)
     new = Axis((rank + block.base).expand(met.activation.shape), attention=attention)
+    _note_places(graph, met, block.ids, first)
     return _replace_axis(met, new, block), block, sources, positions
+
+
+def _note_places(graph: GraphBuilder, met: _Meeting, ids: Tensor, first: Tensor) -> None:
+    """Nodes that were one neuron at several positions of the input differ by what lies there."""
+    told = {d for site in met.activation.sites for d in site.dims}
+    shape = met.labels.shape
+    along = [d for d in met.site_dims if d in told and shape[d] > 1]
+    if not along:
+        return
+    places = torch.stack([arange_along(shape, d).expand(shape).reshape(-1)[first] for d in along], 1)
+    graph.placed.append((ids, places))
 
 
 def add_parameter(
@@ -119,7 +131,16 @@ def _add_table(graph: GraphBuilder, met: _Meeting, p: ParamValue) -> Activation:
     positions = graph.add_nodes(table.shape[1], role="position", t=t)
     feature = p.from_elements(table.unsqueeze(-1))
     graph.add_edge_block(positions.ids, block, feature, Pattern.DENSE, (*table.shape, 1), timed=False)
-    return _replace_axis(met, axis, block)
+    return _with_sites(_replace_axis(met, axis, block), met.site_dims)
+
+
+def _with_sites(x: Activation, dims: tuple[int, ...]) -> Activation:
+    """Positions that a table makes different are told apart from here on, if they were alike before."""
+    told = {d for axis in x.axes for d in axis.dims}
+    new = [
+        Axis(arange_along(x.shape, d), Space(x.shape[d])) for d in dims if d not in told and x.shape[d] > 1
+    ]
+    return replace(x, axes=(*x.axes, *new)) if new else x
 
 
 def _table(met: _Meeting, labels: Tensor, block: Nodes) -> Tensor:

@@ -151,6 +151,11 @@ class Bench:
         changed.view(-1)[elements] = value
         return dict.fromkeys(holders, changed)
 
+    def is_zero(self, name: str, elements: Tensor) -> bool:
+        """Whether elements of a tensor are zero whatever the parameters are: a mask's."""
+        value = self.run.values[self.holders(name)[0]]
+        return not bool(value.contiguous().view(-1)[elements].any())
+
     def readers(self, name: str) -> list[Op]:
         """Operators between activations that take a tensor, or something computed from it, as a weight."""
         holders = set(self.holders(name))
