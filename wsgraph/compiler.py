@@ -13,6 +13,7 @@ from wsgraph.options import CompileOptions
 from wsgraph.rewrites.dce import remove_dead_code
 from wsgraph.rewrites.functionalize import functionalize
 from wsgraph.rewrites.split_fused import split_fused
+from wsgraph.rewrites.static_shapes import fix_shapes
 from wsgraph.torch_mode import compiling
 
 if TYPE_CHECKING:
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = ["compile", "lower", "rewrite", "trace"]
 
-PASSES: tuple[Callable[[Graph], Graph], ...] = (functionalize, split_fused, remove_dead_code)
+PASSES: tuple[Callable[[Graph], Graph], ...] = (
+    fix_shapes,
+    functionalize,
+    split_fused,
+    remove_dead_code,
+)
 """The built-in rewrites, in order; plugins' rewrites follow."""
 
 
