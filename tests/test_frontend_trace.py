@@ -113,6 +113,21 @@ def test_the_fallback_loses_no_parameter_and_leaves_the_module_alone():
     assert model.training
 
 
+class Whispering(Net):
+    """Makes its mask only where it believes that nobody traces it, as LongT5 does."""
+
+    def forward(self, x):
+        mask = None if torch.compiler.is_compiling() else torch.ones(4)
+        return self.layer(x) * mask.reshape(1, 4)
+
+
+def test_a_forward_with_a_path_for_tracing_that_does_not_work():
+    stream = wsgraph.compile(Whispering(), "1x4")
+    assert "frontend: torch.export, the forward not told that it is traced" in stream.structure.meta["notes"]
+    assert stream.ledger().total("lowered") == 20
+    assert not torch.compiler.is_compiling()
+
+
 def test_the_main_frontend_is_named():
     notes = wsgraph.compile(nn.Linear(2, 1), "1x2").structure.meta["notes"]
     assert "frontend: torch.export" in notes

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
+import torch
 from torch import Tensor, fx, nn
 
 from wsgraph.frontends.quiet import first_line
@@ -14,6 +17,8 @@ from wsgraph.frontends.torch_export import export_module, graph_from_program, tr
 from wsgraph.frontends.trace_errors import worded
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from wsgraph.frontends.source import Source
     from wsgraph.ir.graph import Graph
 
@@ -41,7 +46,9 @@ def trace_source(source: Source) -> Graph:
     try:
         program = export_module(module, source.inputs)
     except Exception as error:  # noqa: BLE001  torch.export raises errors of every kind; the fallback decides
-        return _selecting(source, module, error) or _fallback(source, module, error)
+        return (
+            _selecting(source, module, error) or _as_run(source, module) or _fallback(source, module, error)
+        )
     graph = graph_from_program(program, module)
     graph.notes.append("frontend: torch.export")
     return graph
@@ -61,6 +68,27 @@ def _selecting(source: Source, module: nn.Module, error: Exception) -> Graph | N
         "frontend: torch.export, with selections by value (thresholds, nms) that keep everything"
     )
     return graph
+
+
+def _as_run(source: Source, module: nn.Module) -> Graph | None:
+    """Trace the path that the forward takes when it is run, not the one it keeps for tracing."""
+    try:
+        with _telling_nobody():
+            program = export_module(module, source.inputs)
+    except Exception:  # noqa: BLE001  the first reason is the one to report
+        return None
+    graph = graph_from_program(program, module)
+    graph.notes.append("frontend: torch.export, the forward not told that it is traced")
+    return graph
+
+
+@contextlib.contextmanager
+def _telling_nobody() -> Iterator[None]:
+    """A forward that asks whether it is being traced hears that it is not."""
+    with contextlib.ExitStack() as stack:
+        for question in ("is_compiling", "is_dynamo_compiling", "is_exporting"):
+            stack.enter_context(patch.object(torch.compiler, question, new=lambda: False))
+        yield
 
 
 def _fallback(source: Source, module: nn.Module, error: Exception) -> Graph:
