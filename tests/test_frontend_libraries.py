@@ -10,7 +10,7 @@ def refuse() -> None:
 
 
 def test_a_model_that_cannot_be_built_says_why() -> None:
-    with pytest.raises(RuntimeError, match="^upper bound and lower bound inconsistent with step sign$"):
+    with pytest.raises(RuntimeError, match="upper bound and lower bound"):
         with_box_operators(refuse)
 
 
