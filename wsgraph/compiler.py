@@ -12,6 +12,7 @@ from wsgraph.lowering.plugins import load_registry
 from wsgraph.options import CompileOptions
 from wsgraph.rewrites.dce import remove_dead_code
 from wsgraph.rewrites.functionalize import functionalize
+from wsgraph.rewrites.split_complex import split_complex
 from wsgraph.rewrites.split_fused import split_fused
 from wsgraph.rewrites.static_shapes import fix_shapes
 from wsgraph.torch_mode import compiling
@@ -34,6 +35,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     fix_shapes,
     functionalize,
     split_fused,
+    split_complex,
     remove_dead_code,
 )
 """The built-in rewrites, in order; plugins' rewrites follow."""

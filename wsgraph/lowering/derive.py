@@ -51,6 +51,16 @@ class Deriver:
             out.append(ParamValue.whole(name, value.shape))
         return out
 
+    def fixed(self, value: Value) -> ParamValue | None:
+        """A constant as a weight that no checkpoint changes; None where its numbers are not known."""
+        known = next((name for name, other in self.values.items() if other is value), None)
+        if known is None:
+            if self.constants(value) is None:
+                return None
+            known = f"{DERIVED_PREFIX}{len(self.values)}"
+            self.values[known] = value
+        return ParamValue.whole(known, value.shape, ValueKind.BUFFER)
+
     def recipe(self, name: str, graph: Graph, store: Callable[[Tensor], str]) -> Derived:
         """How a derived tensor is computed.
 

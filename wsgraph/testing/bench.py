@@ -87,7 +87,8 @@ class Bench:
     def swamped(self, op: Op) -> bool:
         """Whether a number goes in that swallows what is added to it: a state's 1e38 for "nothing yet"."""
         given = (self.run.values.get(v) for v in op.inputs() if self.activation(v) is None)
-        return any(bool((t.abs() > _SWAMPING).any()) for t in given if isinstance(t, Tensor) and t.numel())
+        floats = (t for t in given if isinstance(t, Tensor) and t.is_floating_point())
+        return any(bool((t.abs() > _SWAMPING).any()) for t in floats)
 
     def _dealt(self, op: Op) -> dict[Value, Tensor]:
         """Rows dealt out to experts in equal parts, as the lowering does where the router decides."""
