@@ -13,7 +13,7 @@ import torch
 from wsgraph.errors import LoweringError
 from wsgraph.ir.graph import Value
 from wsgraph.lowering.hookspecs import Register, hookimpl
-from wsgraph.provenance.axes import Activation, Axis, Space, arange_along
+from wsgraph.provenance.axes import Activation, Axis, Space, arange_along, restrict
 from wsgraph.provenance.params import ParamValue
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def lower_order(op: Operation, graph: LoweringGraph) -> tuple[Activation, ...]:
 
 
 def lower_put(op: Operation, graph: LoweringGraph) -> Activation:
-    """``index_put``, ``scatter``: values written where the input decides, so either tensor's may be there.
+    """``index_put``: values written where the input decides, so either tensor's may be there.
 
     Raises:
         LoweringError: neurons are written to positions inside of rows.
@@ -126,7 +126,7 @@ def lower_put(op: Operation, graph: LoweringGraph) -> Activation:
     indices = op.argument("indices")
     if not (values.nodes or values.pending):
         return with_new_sites(Activation(op.shape, x.axes, x.via), op.shape)
-    if not isinstance(indices, list | tuple) or None in indices:
+    if None in indices:
         raise LoweringError(
             f"{op!r} writes neurons to positions that depend on the model's input",
             remedy="pass --unsupported opaque to make it a learned all-to-all block",
@@ -141,6 +141,21 @@ def _at_any_row(graph: LoweringGraph, values: Activation, rank: int, shape: tupl
     kept = graph.reduce(values, leading, values.shape[len(leading) :], "put") if leading else values
     axes = tuple(a.with_labels(a.labels.expand(shape)) for a in kept.axes)
     return with_new_sites(Activation(shape, axes, kept.via), shape)
+
+
+def lower_scatter(op: Operation, graph: LoweringGraph) -> Activation:
+    """``scatter`` and its sums: a value may come to lie anywhere along a dimension, others too."""
+    x = op.as_activation(op.argument("self"))
+    source = op.argument("src", op.argument("source"))
+    values = op.as_activation(source) if isinstance(source, Value) else Activation(op.shape, ())
+    if not (values.nodes or values.pending):
+        return with_new_sites(Activation(op.shape, x.axes, x.via), op.shape)
+    dim = int(op.argument("dim")) % len(op.shape)
+    cut = [dim, *(d for d, n in enumerate(op.shape) if values.shape[d] != n)]
+    kept = [d for d in range(len(op.shape)) if d not in cut]
+    written = _at_any(graph, values, cut, lambda labels: restrict(labels, kept))
+    placed = with_new_sites(written.expanded(op.shape), op.shape)
+    return placed if not x.nodes else graph.combine(x, placed, "sum")
 
 
 def lower_counts(op: Operation, graph: LoweringGraph) -> Activation:
@@ -165,7 +180,8 @@ def wsgraph_register_lowerings(register: Register[Any]) -> None:
     for name in ("topk", "sort", "kthvalue", "argsort", "msort"):
         register(f"aten.{name}", lower_order)
     register("aten.one_hot", lower_one_hot)
-    for name in ("index_put", "scatter", "scatter_add"):
-        register(f"aten.{name}", lower_put)
+    register("aten.index_put", lower_put)
+    for name in ("scatter", "scatter_add", "scatter_reduce", "index_add", "index_copy", "index_reduce"):
+        register(f"aten.{name}", lower_scatter)
     for name in ("histc", "bincount"):
         register(f"aten.{name}", lower_counts)

@@ -106,9 +106,8 @@ def _time(lowered: Lowered, op: Op) -> int:
 
 def _tensor_state(value: Value) -> State:
     quantised = value.kind is ValueKind.PARAMETER and value.dtype in (torch.int8, torch.uint8)
-    if value.kind is ValueKind.CONSTANT or not (
-        value.dtype.is_floating_point or value.dtype.is_complex or quantised
-    ):
+    continuous = value.dtype.is_floating_point or value.dtype.is_complex
+    if value.kind is ValueKind.CONSTANT or not (continuous or quantised):
         return Constant(value)
     return ParamValue.whole(value.name, value.shape, value.kind)
 
@@ -146,9 +145,8 @@ def _lower_op(lowered: Lowered, op: Op, registry: Registry, constants: ConstantP
         if lowered.builder.options.unsupported == "opaque":
             return lower_opaque(lowered.builder, op, states)
         raise unsupported(op, with_parameters=any(_is_parameter(s) for s in states))
-    result = function(
-        Operation(op, lowered.states, lowered.builder, constants, lowered.deriver), lowered.builder
-    )
+    seen = Operation(op, lowered.states, lowered.builder, constants, lowered.deriver)
+    result = function(seen, lowered.builder)
     results = list(result) if isinstance(result, tuple | list) else [result]
     _check_results(op, results)
     return results

@@ -32,11 +32,11 @@ MOVEMENTS = frozenset(
     f"aten.{name}"
     for name in (
         "_reshape_alias", "_unsafe_view", "channel_shuffle", "chunk", "constant_pad_nd", "diagonal",
-        "expand", "fft_fftshift", "fft_ifftshift", "flatten", "flip", "im2col", "index", "index_select", "matrix_H",
-        "mH", "moveaxis", "movedim", "mT", "narrow", "narrow_copy", "native_channel_shuffle", "numpy_T", "pad",
-        "permute", "pixel_shuffle", "pixel_unshuffle", "reflection_pad1d", "reflection_pad2d",
-        "reflection_pad3d", "repeat", "repeat_interleave", "replication_pad1d", "replication_pad2d",
-        "replication_pad3d", "reshape", "roll", "rot90", "select", "slice", "split",
+        "expand", "fft_fftshift", "fft_ifftshift", "flatten", "flip", "im2col", "index", "index_select",
+        "matrix_H", "mH", "moveaxis", "movedim", "mT", "narrow", "narrow_copy", "native_channel_shuffle",
+        "numpy_T", "pad", "permute", "pixel_shuffle", "pixel_unshuffle", "reflection_pad1d",
+        "reflection_pad2d", "reflection_pad3d", "repeat", "repeat_interleave", "replication_pad1d",
+        "replication_pad2d", "replication_pad3d", "reshape", "roll", "rot90", "select", "slice", "split",
         "split_with_sizes", "squeeze", "swapaxes", "swapdims", "t", "T", "tensor_split", "tile",
         "transpose", "unbind", "unfold", "unflatten", "unsafe_chunk", "unsafe_split",
         "unsafe_split_with_sizes", "unsqueeze", "view",

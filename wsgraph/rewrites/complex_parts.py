@@ -78,27 +78,27 @@ class Emitter:
         return self._constants[key]
 
     def add(self, a: Part, b: Part) -> Part:
-        """a + b."""
+        """Sum."""
         if a is None or b is None:
             return b if a is None else a
         return self._pointwise("add", a, b)
 
     def subtract(self, a: Part, b: Part) -> Part:
-        """a - b."""
+        """Difference."""
         if b is None or a is None:
             return a if b is None else self.negate(b)
         return self._pointwise("sub", a, b)
 
     def multiply(self, a: Part, b: Part) -> Part:
-        """a * b; None with anything is None."""
+        """Product; nothing times anything is nothing."""
         return None if a is None or b is None else self._pointwise("mul", a, b)
 
     def divide(self, a: Part, b: Part) -> Part:
-        """a / b."""
+        """Quotient."""
         return None if a is None else self._pointwise("div", a, b)
 
     def negate(self, a: Part) -> Part:
-        """-a."""
+        """The negative."""
         return self.unary("neg", a) if isinstance(a, Value) else (None if a is None else -a)
 
     def unary(self, name: str, a: Part) -> Value:

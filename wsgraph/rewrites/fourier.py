@@ -117,7 +117,8 @@ def _matrix(wave: str, given: int, kept: int, points: int, power: float, halved:
     weight[last:] = 0.0
     values = angle.cos() if wave == "cos" else angle.sin()
     values[values.abs() < _ROUNDED] = 0.0  # sin(pi), not what rounding leaves of it
-    return values * weight.unsqueeze(1) * points**power
+    scaled: Tensor = values * weight.unsqueeze(1) * float(points) ** power
+    return scaled
 
 
 def _contract(emit: Emitter, x: Value, matrix: Value, dim: int) -> Value:

@@ -1,7 +1,7 @@
 """Complex numbers become pairs of real ones: a graph's nodes and features are real.
 
-Rotary embeddings by complex products, Fourier transforms, complex filters: each operator on complex values is
-written out in real operators on real and imaginary parts, so nothing after this pass knows of complex numbers.
+Rotary embeddings by complex products, Fourier transforms, complex filters: each operator on complex values
+is written out in real operators on real and imaginary parts, so nothing after this pass knows of them.
 What depends on neither input nor parameters is left alone; its parts are taken where they are needed.
 """
 
