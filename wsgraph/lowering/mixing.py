@@ -197,7 +197,7 @@ def _values(
     position = torch.empty_like(by_group)
     position[by_group] = torch.arange(len(by_group))
     groups = int(of_group.max()) + 1
-    if len(torch.bincount(of_group).unique()) > 1:
+    if len(torch.unique(torch.bincount(of_group))) > 1:
         raise LoweringError(
             f"{graph.op!r}: {groups} heads take part with different numbers of value neurons",
             remedy="pass --unsupported opaque, or write a plugin for the module's attention",
