@@ -46,3 +46,20 @@ def test_masks_keep_every_element_in_its_order():
         assert torch.equal(torch.nonzero(x < 0), torch.cartesian_prod(torch.arange(3), torch.arange(4)))
         assert torch.equal(torch.masked_select(x, x < 0), x.flatten())
     assert torch.nonzero(x < 0).numel() == 0
+
+
+class Masking(nn.Module):
+    """A mask that torch.export follows: only the sizes that it gives depend on the data."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.head = nn.Linear(4, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.head(self.layer(x)[x.sum(-1) > 0])
+
+
+def test_a_mask_that_only_the_sizes_depend_on():
+    stream = assert_ledger(Masking(), "3x4")
+    assert [n.size for n in stream.node_blocks] == [4, 4, 2]
+    assert any("keep everything" in note for note in stream.structure.meta["notes"])

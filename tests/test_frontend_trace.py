@@ -47,11 +47,6 @@ class Slicing(Net):
         return self.layer(x)[:, : int(x.sum().item())]
 
 
-class Masking(Net):
-    def forward(self, x):
-        return self.layer(x)[x.sum(-1) > 0]
-
-
 class Conditional(Net):
     def forward(self, x):
         return torch.cond(x.sum() > 0, torch.sin, torch.cos, (self.layer(x),))
@@ -133,7 +128,7 @@ def test_the_main_frontend_is_named():
     assert "frontend: torch.export" in notes
 
 
-@pytest.mark.parametrize("model", [Branching, Scaling, Slicing, Masking, Conditional])
+@pytest.mark.parametrize("model", [Branching, Scaling, Slicing, Conditional])
 @pytest.mark.parametrize("inputs", ["1x4", None])
 def test_forwards_that_depend_on_the_data(model, inputs):
     with pytest.raises(FrontendError, match="depends on the data") as caught:

@@ -41,8 +41,8 @@ def picked_elements(x: Value, memory: Tensor, given: dict[str, Any], result: Val
     last = start + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     if start < 0 or last >= math.prod(x.shape) or not memory.permute(order).is_contiguous():
         raise UnsupportedOperatorError(
-            f"as_strided at {scope or 'the top level'} reads the memory around a tensor of {list(x.shape)} that "
-            "is part of another one",
+            f"as_strided at {scope or 'the top level'} reads the memory around a tensor of {list(x.shape)} "
+            "that is part of another one",
             remedy="take the view with unfold or slices, or of a contiguous() tensor",
         )
     places = torch.arange(math.prod(x.shape)).as_strided(size, stride, start)

@@ -10,6 +10,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, fx, nn
 
+from wsgraph.errors import UnsupportedOperatorError
 from wsgraph.frontends.known_values import telling_constants
 from wsgraph.frontends.quiet import first_line
 from wsgraph.frontends.selection import selecting_everything
@@ -46,10 +47,11 @@ def trace_source(source: Source) -> Graph:
     assert source.module is not None
     module = source.module
     try:
-        program = export_module(module, source.inputs)
+        graph = graph_from_program(export_module(module, source.inputs), module)
+    except UnsupportedOperatorError:
+        raise
     except Exception as error:  # noqa: BLE001  torch.export raises errors of every kind; the fallback decides
         return _again(source, module, error) or _fallback(source, module, error)
-    graph = graph_from_program(program, module)
     graph.notes.append("frontend: torch.export")
     return graph
 
@@ -60,10 +62,9 @@ def _again(source: Source, module: nn.Module, error: Exception) -> Graph | None:
     for context, note in attempts:
         try:
             with context():
-                program = export_module(module, source.inputs)
+                graph = graph_from_program(export_module(module, source.inputs), module)
         except Exception:  # noqa: BLE001, S112  the first reason is the one to report
             continue
-        graph = graph_from_program(program, module)
         graph.notes.append(f"frontend: torch.export, {note}")
         return graph
     return None
