@@ -27,6 +27,8 @@ def lower_einsum(op: Operation, graph: LoweringGraph) -> Activation:
         )
     if len(operands) == 1:
         return _single(op, graph, operands[0], names[0], out)
+    if any(op.vanishes(v) for v in operands):
+        return Activation(op.shape, ())
     left, right = _weights(op, operands, names, out)
     if isinstance(right, ParamValue) and isinstance(left, Activation):
         return contract_named(graph, left, names[0], right, names[1], out)

@@ -51,6 +51,8 @@ def lower_matmul(op: Operation, graph: LoweringGraph) -> Activation:
 
 def multiply(op: Operation, graph: LoweringGraph, left: Any, right: Any) -> Activation:
     """``left @ right``: a layer where one side is a parameter matrix, else mixing."""
+    if op.vanishes(left) or op.vanishes(right):
+        return Activation(op.shape, ())
     a, b = op.state(left), op.state(right)
     a, b = op.weight(left, b, -2 if len(right.shape) > 1 else -1), op.weight(right, a, -1)
     if isinstance(b, ParamValue) and len(b.shape) == 2 and not isinstance(a, ParamValue):

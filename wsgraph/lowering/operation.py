@@ -143,6 +143,12 @@ class Operation:
         alone = x.shape[dim] == 1 and bool(x.nodes)
         return (self._deriver.fixed(state.value) if along or alone else None) or state
 
+    def vanishes(self, value: Any) -> bool:
+        """Whether an operand is a constant of zeros, such as a state before the first step."""
+        state = self.state(value)
+        numbers = self.constant(state.value) if isinstance(state, Constant) else None
+        return numbers is not None and not bool(numbers.any())
+
     def constant(self, value: Value) -> Tensor | None:
         """The tensor behind a constant; None if its values are not known (traced on meta)."""
         return self._constants.get(value)

@@ -15,7 +15,7 @@ from wsgraph.ir.graph import Graph, Op, Value, ValueKind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["DoubleRun", "in_double"]
+__all__ = ["DoubleRun", "in_double", "widened"]
 
 _WIDE = {
     **dict.fromkeys((torch.float32, torch.float16, torch.bfloat16), torch.float64),
@@ -98,8 +98,7 @@ class DoubleRun:
 
     def _weight(self, value: Value) -> Tensor:
         if value.kind is not ValueKind.PARAMETER and value.data is not None:
-            data = value.data.cpu()
-            return data.to(_WIDE[data.dtype]) if data.dtype in _WIDE else data.clone()
+            return widened(value.data.cpu()).clone()
         if value.dtype.is_complex:
             return torch.randn(value.shape, generator=self._generator, dtype=torch.complex128)
         if not value.dtype.is_floating_point:
@@ -111,6 +110,11 @@ class DoubleRun:
 
     def _uniform(self, shape: Sequence[int]) -> Tensor:
         return torch.rand(tuple(shape), generator=self._generator, dtype=torch.float64) + 0.5
+
+
+def widened(tensor: Tensor) -> Tensor:
+    """A tensor of narrow floating-point numbers, real or complex, as one of wide ones; any other as it is."""
+    return tensor.to(_WIDE.get(tensor.dtype, tensor.dtype))
 
 
 def in_double(op: Op) -> Op:
