@@ -46,3 +46,40 @@ def test_masks_keep_every_element_in_its_order():
         assert torch.equal(torch.nonzero(x < 0), torch.cartesian_prod(torch.arange(3), torch.arange(4)))
         assert torch.equal(torch.masked_select(x, x < 0), x.flatten())
     assert torch.nonzero(x < 0).numel() == 0
+
+
+class Masking(nn.Module):
+    """A mask that torch.export follows: only the sizes that it gives depend on the data."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.head = nn.Linear(4, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.head(self.layer(x)[x.sum(-1) > 0])
+
+
+def test_a_mask_that_only_the_sizes_depend_on():
+    stream = assert_ledger(Masking(), "3x4")
+    assert [n.size for n in stream.node_blocks] == [4, 4, 2]
+    assert any("keep everything" in note for note in stream.structure.meta["notes"])
+
+
+class Experts(nn.Module):
+    """Rows sorted by expert and cut where the router says, as JetMoE does."""
+
+    def __init__(self):
+        super().__init__()
+        self.router, self.experts = nn.Linear(4, 2), nn.ModuleList(nn.Linear(4, 3) for _ in range(2))
+
+    def forward(self, x):
+        chosen = self.router(x).argmax(-1)
+        counts = torch.zeros(2, dtype=torch.int64).scatter_add(0, chosen, torch.ones_like(chosen)).tolist()
+        parts = x[chosen.argsort()].split(counts, dim=0)
+        return torch.cat([expert(part) for expert, part in zip(self.experts, parts, strict=True)])
+
+
+def test_rows_are_dealt_out_to_experts_in_equal_parts():
+    stream = wsgraph.compile(Experts(), "5x4")
+    experts = [n for n in stream.node_blocks if str(n.attrs.get("scope", "")).startswith("experts")]
+    assert [(n.size, n.attrs["sites"]) for n in experts] == [(3, 3), (3, 2)]

@@ -14,8 +14,10 @@ from wsgraph.provenance.moves import only_shape_matters
 from wsgraph.rewrites.dce import remove_dead_code
 from wsgraph.rewrites.decompose import decompose
 from wsgraph.rewrites.functionalize import functionalize
+from wsgraph.rewrites.split_complex import is_complex, split_complex
 from wsgraph.rewrites.split_einsum import split_einsum
 from wsgraph.rewrites.split_fused import is_fused, split_fused
+from wsgraph.rewrites.static_shapes import fix_shapes
 from wsgraph.torch_mode import compiling
 
 if TYPE_CHECKING:
@@ -32,8 +34,15 @@ if TYPE_CHECKING:
 
 __all__ = ["compile", "lower", "rewrite", "trace"]
 
-PASSES: tuple[Callable[[Graph], Graph], ...] = (functionalize, split_fused, split_einsum, remove_dead_code)
-"""The built-in rewrites, in order, after operators without a lowering are decomposed; plugins' follow."""
+PASSES: tuple[Callable[[Graph], Graph], ...] = (
+    functionalize,
+    split_fused,
+    split_complex,
+    split_einsum,
+    remove_dead_code,
+)
+"""The built-in rewrites, in order, after shapes are fixed and operators without a lowering taken apart;
+plugins' follow."""
 
 
 def compile(  # noqa: A001  the public name says what users expect, as re.compile does
@@ -81,9 +90,10 @@ def rewrite(graph: Graph, registry: Registry) -> Graph:
     """Run every pass; each result is checked before the next one sees it."""
 
     def known(op: Op) -> bool:
-        return registry.lowering_for(op) is not None or is_fused(op) or only_shape_matters(op.key)
+        lowered = registry.lowering_for(op) is not None or only_shape_matters(op.key)
+        return lowered or is_fused(op) or is_complex(op)
 
-    graph = decompose(graph, known)
+    graph = decompose(fix_shapes(graph), known)
     for step in (*PASSES, *(entry.function for entry in registry.rewrites)):
         graph = step(graph)
         graph.verify()

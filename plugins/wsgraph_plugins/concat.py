@@ -115,8 +115,14 @@ def _equal(a: Tensor, b: Tensor) -> bool:
 
 
 def _positions(graph: LoweringGraph, op: Operation, states: list[State], dim: int) -> Activation:
-    """Parts that follow one another along positions: one set of neurons takes them all."""
-    parts = [graph.force(s) for s in states if isinstance(s, Activation) and s.nodes]
+    """Parts that follow one another along positions: one set of neurons takes them all.
+
+    Attention logits of several sets of keys stay without nodes; a parameter among them, such as an attention
+    sink's logit of each head, gives them nodes as any table does.
+    """
+    parts = [s for s in states if isinstance(s, Activation) and (s.nodes or s.pending)]
+    if any(p.nodes for p in parts):
+        parts = [graph.force(p) for p in parts]
     if not parts:
         sites = [s for s in states if isinstance(s, Activation)]
         return Activation(op.shape, _new_sites(sites, dim, op.shape))

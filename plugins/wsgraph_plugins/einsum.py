@@ -12,7 +12,7 @@ from wsgraph.provenance.params import ParamValue
 
 if TYPE_CHECKING:
     from wsgraph.lowering.facade import LoweringGraph
-    from wsgraph.lowering.operation import Operation
+    from wsgraph.lowering.operation import Operation, State
 
 
 def lower_einsum(op: Operation, graph: LoweringGraph) -> Activation:
@@ -21,13 +21,27 @@ def lower_einsum(op: Operation, graph: LoweringGraph) -> Activation:
     names, out = parse_equation(op.argument("equation"), [len(v.shape) for v in operands])
     if len(operands) == 1:
         return _single(op, graph, operands[0], names[0], out)
-    left, right = (op.state(v) for v in operands)
+    if any(op.vanishes(v) for v in operands):
+        return Activation(op.shape, ())
+    left, right = _weights(op, operands, names, out)
     if isinstance(right, ParamValue) and isinstance(left, Activation):
         return contract_named(graph, left, names[0], right, names[1], out)
     if isinstance(left, ParamValue) and isinstance(right, Activation):
         return contract_named(graph, right, names[1], left, names[0], out)
     a, b = (op.as_activation(v) for v in operands)
     return mix_named(graph, a, names[0], b, names[1], out)
+
+
+def _weights(op: Operation, operands: list[Any], names: list[str], out: str) -> list[State | None]:
+    """What is known of two operands; a constant that sums over the other's neurons is a weight."""
+    states = [op.state(v) for v in operands]
+    summed = [c for c in names[0] if c in names[1] and c not in out]
+    if not summed:
+        return states
+    return [
+        op.weight(operands[0], states[1], names[1].index(summed[0])),
+        op.weight(operands[1], states[0], names[0].index(summed[0])),
+    ]
 
 
 def _single(op: Operation, graph: LoweringGraph, value: Any, names: str, out: str) -> Activation:

@@ -22,7 +22,7 @@ def transpose(p: ParamValue) -> ParamValue:
 
 def lower_linear(op: Operation, graph: LoweringGraph) -> Activation:
     """+V n_out with the bias, +E dense; a Flatten before it gives parallel edges (App. F.1)."""
-    weight = op.state(op.argument("weight"))
+    weight = op.weight(op.argument("weight"), op.state(op.argument("input")), -1)
     if not isinstance(weight, ParamValue):
         x, w = op.activation("input"), op.activation("weight")
         product = graph.matmul(x, w.transposed, op.shape)
@@ -51,7 +51,10 @@ def lower_matmul(op: Operation, graph: LoweringGraph) -> Activation:
 
 def multiply(op: Operation, graph: LoweringGraph, left: Any, right: Any) -> Activation:
     """``left @ right``: a layer where one side is a parameter matrix, else mixing."""
+    if op.vanishes(left) or op.vanishes(right):
+        return Activation(op.shape, ())
     a, b = op.state(left), op.state(right)
+    a, b = op.weight(left, b, -2 if len(right.shape) > 1 else -1), op.weight(right, a, -1)
     if isinstance(b, ParamValue) and len(b.shape) == 2 and not isinstance(a, ParamValue):
         return graph.linear(op.as_activation(left), transpose(b))
     if isinstance(a, ParamValue) and len(a.shape) == 2 and not isinstance(b, ParamValue):

@@ -13,7 +13,7 @@ import torch
 from wsgraph.errors import LoweringError
 from wsgraph.ir.graph import Value
 from wsgraph.lowering.hookspecs import Register, hookimpl
-from wsgraph.provenance.axes import Activation, Axis, Space, arange_along
+from wsgraph.provenance.axes import Activation, Axis, Space, arange_along, restrict
 from wsgraph.provenance.params import ParamValue
 
 if TYPE_CHECKING:
@@ -142,21 +142,16 @@ def lower_put(op: Operation, graph: LoweringGraph) -> Activation:
 
 def _at_any_place(op: Operation, graph: LoweringGraph, values: Activation, dims: list[int]) -> Activation:
     """Values of the result's rank, wherever along ``dims`` of the result they may be."""
-    shape = tuple(1 if d in dims else n for d, n in enumerate(op.shape))
-    sizes = tuple(1 if d in dims else n for d, n in enumerate(values.shape))
-    if sizes != shape:
+    if len(values.shape) != len(op.shape):
         raise LoweringError(
             f"{op!r} writes neurons to positions that depend on the model's input: {list(values.shape)} into "
-            f"{list(op.shape)}, expected the same sizes but along dimensions {dims}",
+            f"{list(op.shape)}, expected as many dimensions",
             remedy="pass --unsupported opaque to make it a learned all-to-all block",
         )
-
-    def move(labels: Tensor) -> Tensor:
-        for d in dims:
-            labels = labels.narrow(d, 0, 1)
-        return labels.expand(op.shape)
-
-    return with_new_sites(_at_any(graph, values, dims, move), op.shape)
+    cut = [*dims, *(d for d, n in enumerate(op.shape) if values.shape[d] != n)]
+    kept = [d for d in range(len(op.shape)) if d not in cut]
+    written = _at_any(graph, values, cut, lambda labels: restrict(labels, kept))
+    return with_new_sites(written.expanded(op.shape), op.shape)
 
 
 def _at_any_row(graph: LoweringGraph, values: Activation, rank: int, shape: tuple[int, ...]) -> Activation:

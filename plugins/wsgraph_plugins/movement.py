@@ -9,7 +9,7 @@ from wsgraph.errors import LoweringError
 from wsgraph.lowering.hookspecs import Register, hookimpl
 from wsgraph.provenance.axes import Activation
 from wsgraph.provenance.follow import follow
-from wsgraph.provenance.moves import MOVEMENTS, SHAPE_FROM_SECOND, mover
+from wsgraph.provenance.moves import MOVEMENTS, mover
 from wsgraph.provenance.params import Constant
 from wsgraph_plugins.lookup import pick
 
@@ -33,8 +33,6 @@ def lower_movement(op: Operation, graph: LoweringGraph) -> tuple[Activation, ...
     """
     first, *rest = op.tensors()
     x = op.state(first)
-    if op.key in SHAPE_FROM_SECOND:
-        rest = []
     if not isinstance(x, Activation) or any(isinstance(op.state(v), Activation) for v in rest):
         if op.key in _BY_POSITION:
             return (pick(op, graph),)

@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm, weight_norm
+from torch.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
 
 import wsgraph
 from tests.compiler.nets import Net, edges, param
+from wsgraph.errors import UnsupportedOperatorError
 
 Prove = Callable[..., wsgraph.EventStream]
 
@@ -108,3 +110,59 @@ def test_a_mask_moved_to_a_device_on_the_way_to_a_weight(prove: Prove) -> None:
     (name,) = stream.structure.derived
     positions = torch.arange(1.0, 6).expand(1, 3, 5)
     assert torch.allclose(stream._tensor(name), model.p(positions), atol=1e-6)
+
+
+@pytest.mark.parametrize("by", ["matrix_exp", "cayley", "householder"])
+def test_an_orthogonal_weight(by: str) -> None:
+    model = nn.Sequential(orthogonal(nn.Linear(4, 4), orthogonal_map=by), nn.Linear(4, 2))
+    assert torch.allclose(
+        feature_of(wsgraph.compile(model, "1x4"), 0).squeeze(-1), first_weight(model), atol=1e-6
+    )
+
+
+def skew(w: Tensor) -> Tensor:
+    return w - w.T
+
+
+WEIGHTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "diag": lambda w, v: torch.diag(v) @ w,
+    "diag_embed": lambda w, v: torch.diag_embed(v) + w,
+    "triangles": lambda w, v: torch.tril(w) * v + torch.triu(w, 1),
+    "outer": lambda w, v: w + torch.outer(v, v),
+    "kron": lambda w, v: torch.kron(w[:2, :2], w[2:, 2:]) * v,
+    "block_diag": lambda w, v: torch.block_diag(w[:2, :2], w[2:, 2:]) + v,
+    "moved": lambda w, v: w.cumsum(0).flip(1).roll(1, 0) + v,
+    "cayley": lambda w, v: torch.linalg.solve(torch.eye(4) + skew(w), torch.eye(4) - skew(w)) * v,
+    "householder": torch.linalg.householder_product,
+    "vander": lambda w, v: torch.vander(v) + w,
+    "svd": lambda w, v: torch.linalg.svd(w)[0] * v,
+    "inverse": lambda w, v: torch.linalg.inv(w) + v,
+    "cholesky": lambda w, v: torch.linalg.cholesky(w @ w.T + torch.eye(4)) * v,
+    "circulant": lambda w, v: w + v[(torch.arange(4)[:, None] - torch.arange(4)) % 4],
+    "fourier": lambda w, v: torch.fft.irfft(torch.fft.rfft(w), n=4) * v,
+    "einsum": lambda w, v: torch.einsum("ij,jk,k->ik", w, w, v),
+    "pruned": lambda w, v: w * (w.abs() >= w.abs().flatten().topk(8)[0].min()) * v,
+}
+
+
+@pytest.mark.parametrize("compute", WEIGHTS.values(), ids=WEIGHTS.keys())
+def test_ways_to_compute_a_weight(compute: Callable[[Tensor, Tensor], Tensor]) -> None:
+    model = Net(lambda s, x: F.linear(x, compute(s.w, s.v)), w=param(4, 4), v=param(4))
+    stream = wsgraph.compile(model, "1x4")
+    expected = compute(model.w, model.v).detach()
+    assert torch.allclose(feature_of(stream, 0).squeeze(-1), expected, atol=1e-4)
+    assert stream.ledger().total("derived") == 20
+
+
+def test_a_weight_that_no_recipe_can_compute_is_refused_by_name() -> None:
+    class Noisy(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.linear(x, self.weight * torch.bernoulli(torch.sigmoid(self.weight)), self.bias)
+
+    model = nn.Sequential(nn.Linear(3, 4), nn.Sequential(Noisy(4, 2)))
+    with pytest.raises(
+        UnsupportedOperatorError, match=r"'aten\.bernoulli', at 1\.0, which is not on the list"
+    ):
+        wsgraph.compile(model, "1x3")
+    stream = wsgraph.compile(model, "1x3", options=wsgraph.CompileOptions(unsupported="opaque"))
+    assert any(n.attrs.get("opaque") for n in stream.node_blocks)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx
 
 from wsgraph.errors import FrontendError
+from wsgraph.frontends.strided import picked_elements
 from wsgraph.frontends.symbolic import SYMBOLIC, Unknown, concrete, data_dependent, static_shape
 from wsgraph.ir.graph import Graph, Op, Value
 
@@ -106,11 +107,23 @@ class _Converter:
             raise FrontendError(f"{key} returns something other than tensors: {node.format_node()}")
         args, kwargs = self.argument(tuple(node.args)), self.argument(dict(node.kwargs))
         op = Op(key, node.target, args, kwargs, outputs, scope_of(node), mutates, aliases)  # type: ignore[arg-type]  # fx types targets loosely
-        self.graph.ops.append(op)
+        self.graph.ops.extend(self.without_addresses(op, node))
         single = not isinstance(example, tuple | list)
         self.env[node] = outputs[0] if single else outputs
         if mutates and args and isinstance(args[0], Value):
             self.rename(args[0], outputs[0])
+
+    def without_addresses(self, op: Op, node: fx.Node) -> list[Op]:
+        """The operator, or what picks the same elements where it reads them by memory address."""
+        if op.key != "aten.as_strided":
+            return [op]
+        if any(user.args[:1] == (node,) and describe(user.target)[1] for user in node.users):
+            raise FrontendError(f"{op!r} is written into", remedy="write into slices or selections")
+        memory = node.args[0].meta["val"]  # type: ignore[union-attr]  # an fx.Node
+        picked = picked_elements(op.args[0], memory, op.arguments, op.outputs[0], op.scope)
+        places = picked[-1].inputs()[1]
+        self.graph.tensors[places.name] = places
+        return picked
 
     def rename(self, old: Value, new: Value) -> None:
         """After an in-place call its argument's name means the result."""

@@ -23,26 +23,24 @@ def import_library(name: str) -> ModuleType:
     Raises:
         ImportError: if it is not installed, or cannot be imported.
     """
-    return with_box_operators(lambda: importlib.import_module(name))
+    try:
+        return with_box_operators(lambda: importlib.import_module(name))
+    except RuntimeError as error:
+        raise ImportError(f"importing {name} failed: {error}") from error
 
 
 def with_box_operators(load: Callable[[], Loaded]) -> Loaded:
-    """Do something that imports, now or lazily, a library of models.
+    """Do something that imports, now or lazily, a library of models; its own errors pass through.
 
     Wheels of torchvision are built for CUDA. Beside a CPU torch their compiled operators are missing, and
     torchvision, like all that import it, fails over the two that it refers to while it is imported. They
     are defined then, without an implementation: they select boxes for detectors, after the network.
-
-    Raises:
-        ImportError: if a library cannot be imported.
     """
     try:
         return load()
     except (ImportError, RuntimeError) as error:
         if not _lacks_box_operators(error):
-            if isinstance(error, ImportError):
-                raise
-            raise ImportError(f"importing a library failed: {error}") from error
+            raise
     _define_box_operators()
     return load()
 

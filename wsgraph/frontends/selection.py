@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from wsgraph.frontends.symbolic import concrete
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -23,7 +25,7 @@ __all__ = ["selecting_everything"]
 
 
 class _KeepsEverything(TorchFunctionMode):
-    """``nonzero``, ``where``, boolean masks: every position is taken."""
+    """``nonzero``, ``where``, boolean masks: every position is taken; splits by the data are equal."""
 
     def __torch_function__(
         self,
@@ -42,9 +44,19 @@ class _KeepsEverything(TorchFunctionMode):
             kept, mask = torch.broadcast_tensors(args[0], args[1])  # type: ignore[no-untyped-call]  # torch's
             del mask
             return kept.reshape(-1)
+        if func in (torch.split, Tensor.split) and not isinstance(args[1], int):
+            args = (args[0], _dealt(args[0], args[1], *args[2:], **arguments), *args[2:])
         if func is Tensor.__getitem__:
             args = (args[0], _without_masks(args[1]))
         return func(*args, **arguments)
+
+
+def _dealt(x: Tensor, sizes: Sequence[Any], dim: int = 0) -> list[int]:
+    """Sizes that the data decide (rows sorted by expert) become equal ones, as far as they can be."""
+    if all(concrete(size) is not None for size in sizes):
+        return list(sizes)
+    rows, parts = x.shape[dim], len(sizes)
+    return [rows // parts + (k < rows % parts) for k in range(parts)]
 
 
 def _positions(mask: Tensor) -> tuple[Tensor, ...]:

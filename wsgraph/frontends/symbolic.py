@@ -15,7 +15,8 @@ __all__ = ["SYMBOLIC", "Unknown", "concrete", "data_dependent", "is_data_depende
 SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
 """What stands for a number in a traced graph."""
 
-_SIGNS = ("data-dependent", "Data-dependent", "GuardOnDataDependentSymNode", "local_scalar_dense")
+_DEPENDS = "the forward depends on the data"
+_SIGNS = (_DEPENDS, "data-dependent", "Data-dependent", "GuardOnDataDependentSymNode", "local_scalar_dense")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def data_dependent(what: str, scope: str = "") -> FrontendError:
     """The error for a forward that is not the same graph for every input."""
     where = f", at {scope}" if scope else ""
     return FrontendError(
-        f"the forward depends on the data, so it has no fixed graph: {what}{where}",
+        f"{_DEPENDS}, so it has no fixed graph: {what}{where}",
         remedy="rewrite the forward so that shapes alone decide it, or compile the part of the model that "
         "does not depend on the data",
     )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
+import torch
 from torch import Tensor, fx, nn
 
+from wsgraph.errors import UnsupportedOperatorError
+from wsgraph.frontends.known_values import telling_constants
 from wsgraph.frontends.quiet import first_line
 from wsgraph.frontends.selection import selecting_everything
 from wsgraph.frontends.symbolic import is_data_dependent
@@ -14,6 +19,9 @@ from wsgraph.frontends.torch_export import export_module, graph_from_program, tr
 from wsgraph.frontends.trace_errors import worded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
     from wsgraph.frontends.source import Source
     from wsgraph.ir.graph import Graph
 
@@ -39,28 +47,47 @@ def trace_source(source: Source) -> Graph:
     assert source.module is not None
     module = source.module
     try:
-        program = export_module(module, source.inputs)
+        graph = graph_from_program(export_module(module, source.inputs), module)
+    except UnsupportedOperatorError:
+        raise
     except Exception as error:  # noqa: BLE001  torch.export raises errors of every kind; the fallback decides
-        return _selecting(source, module, error) or _fallback(source, module, error)
-    graph = graph_from_program(program, module)
+        return _again(source, module, error) or _fallback(source, module, error)
     graph.notes.append("frontend: torch.export")
     return graph
 
 
-def _selecting(source: Source, module: nn.Module, error: Exception) -> Graph | None:
-    """Trace as if every selection by value kept everything; None where that is not the reason."""
-    if not is_data_dependent(error):
-        return None
-    try:
-        with selecting_everything():
-            program = export_module(module, source.inputs)
-    except Exception:  # noqa: BLE001  the first reason is the one to report
-        return None
-    graph = graph_from_program(program, module)
-    graph.notes.append(
-        "frontend: torch.export, with selections by value (thresholds, nms) that keep everything"
-    )
-    return graph
+def _again(source: Source, module: nn.Module, error: Exception) -> Graph | None:
+    """Trace under other circumstances; None where none helps."""
+    attempts = _FOR_DATA if is_data_dependent(error) else _FOR_ANYTHING
+    for context, note in attempts:
+        try:
+            with context():
+                graph = graph_from_program(export_module(module, source.inputs), module)
+        except Exception:  # noqa: BLE001, S112  the first reason is the one to report
+            continue
+        graph.notes.append(f"frontend: torch.export, {note}")
+        return graph
+    return None
+
+
+@contextlib.contextmanager
+def _telling_nobody() -> Iterator[None]:
+    """A forward that asks whether it is being traced hears that it is not."""
+    with contextlib.ExitStack() as stack:
+        for question in ("is_compiling", "is_dynamo_compiling", "is_exporting"):
+            stack.enter_context(patch.object(torch.compiler, question, new=lambda: False))
+        yield
+
+
+_FOR_ANYTHING: tuple[tuple[Callable[[], AbstractContextManager[None]], str], ...] = (
+    (_telling_nobody, "the forward not told that it is traced"),
+)
+_FOR_DATA: tuple[tuple[Callable[[], AbstractContextManager[None]], str], ...] = (
+    (telling_constants, "with branches that constants decide"),
+    (selecting_everything, "with selections by value (thresholds, nms) that keep everything"),
+    *_FOR_ANYTHING,
+)
+"""What may help against an error, and the note that says so."""
 
 
 def _fallback(source: Source, module: nn.Module, error: Exception) -> Graph:

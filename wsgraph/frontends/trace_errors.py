@@ -34,8 +34,9 @@ def worded(source: Source, module: nn.Module, error: Exception, second: Exceptio
         error: torch.export's.
         second: torch.fx's.
     """
-    if isinstance(second, WsgraphError):
-        return second
+    for own in (error, second):
+        if isinstance(own, WsgraphError):
+            return own
     reason = first_line(error)
     if is_data_dependent(error) or is_data_dependent(second):
         return data_dependent(reason)

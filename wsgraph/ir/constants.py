@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -12,15 +11,6 @@ from wsgraph.ir.execute import call
 from wsgraph.ir.graph import Graph, Op, Value, ValueKind
 
 __all__ = ["ConstantPool"]
-
-
-_FILLS = frozenset(
-    f"aten.{name}" for name in ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
-)
-"""Operators that fill a tensor of another's shape with one number."""
-
-_LARGEST_FILL = 1 << 22
-"""Elements beyond which a filled tensor is not made: an activation's size, not a mask's."""
 
 
 class ConstantPool:
@@ -51,18 +41,10 @@ class ConstantPool:
                 values[tensor] = tensor.data
         with torch.no_grad():
             for op in self._graph.ops:
-                lookup = _stand_ins(op) if op.key in _FILLS else values
-                if all(v in lookup for v in op.inputs()):
-                    results = call(_on_cpu(op), lookup)
+                if all(v in values for v in op.inputs()):
+                    results = call(_on_cpu(op), values)
                     values.update(zip(op.outputs, results, strict=True))
         return values
-
-
-def _stand_ins(op: Op) -> dict[Value, Any]:
-    """Tensors of the inputs' shapes, which is all that a fill reads of them."""
-    if max(math.prod(v.shape) for v in (*op.inputs(), *op.outputs)) > _LARGEST_FILL:
-        return {}
-    return {v: torch.zeros((), dtype=v.dtype).expand(v.shape) for v in op.inputs()}
 
 
 def _on_cpu(op: Op) -> Op:

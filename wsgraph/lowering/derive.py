@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from wsgraph.errors import LoweringError, StructureError
+from wsgraph.errors import LoweringError, StructureError, UnsupportedOperatorError
 from wsgraph.events.blocks import Derived
 from wsgraph.events.recipe_ops import lookup_operator
 from wsgraph.ir.graph import Graph, Op, Value, ValueKind
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["DERIVED_PREFIX", "Deriver", "as_integers"]
+__all__ = ["DERIVED_PREFIX", "Deriver", "as_integers", "is_pure"]
 
 DERIVED_PREFIX = "__wsgraph__.derived."
 
@@ -51,6 +51,16 @@ class Deriver:
             out.append(ParamValue.whole(name, value.shape))
         return out
 
+    def fixed(self, value: Value) -> ParamValue | None:
+        """A constant as a weight that no checkpoint changes; None where its numbers are not known."""
+        known = next((name for name, other in self.values.items() if other is value), None)
+        if known is None:
+            if self.constants(value) is None:
+                return None
+            known = f"{DERIVED_PREFIX}{len(self.values)}"
+            self.values[known] = value
+        return ParamValue.whole(known, value.shape, ValueKind.BUFFER)
+
     def recipe(self, name: str, graph: Graph, store: Callable[[Tensor], str]) -> Derived:
         """How a derived tensor is computed.
 
@@ -61,7 +71,8 @@ class Deriver:
                 recipe cannot work out itself.
 
         Raises:
-            LoweringError: it needs an operator outside ATen or a constant whose numbers are not known.
+            UnsupportedOperatorError: it needs an operator that is not on the list of pure ones.
+            LoweringError: it needs the model's input, or a constant whose numbers are not known.
         """
         value = self.values[name]
         producers, position = self._index(graph)
@@ -73,6 +84,8 @@ class Deriver:
         for constant, tensor in stored.items():
             names[constant] = _write_stored(tensor, store(as_integers(tensor)), sources, lines)
         for op in sorted(needed, key=position.__getitem__):
+            if not is_pure(op):
+                raise _impure(op)
             result = f"%{len(lines)}"
             arguments = _encode((list(op.args), dict(op.kwargs)), names, sources, op)
             lines.append([result, _functional_name(op), *arguments])
@@ -107,7 +120,7 @@ class Deriver:
         leaves = {value, *(v for op in ops for v in op.inputs())} - {v for op in ops for v in op.outputs}
         if any(leaf.kind is not ValueKind.CONSTANT for leaf in leaves):
             return False
-        if not leaves and not self._written and all(_is_pure(op) for op in ops):
+        if not leaves and not self._written and all(is_pure(op) and not op.mutates for op in ops):
             return False
         tensor = self.constants(value)
         if tensor is None:
@@ -116,12 +129,22 @@ class Deriver:
         return True
 
 
-def _is_pure(op: Op) -> bool:
+def is_pure(op: Op) -> bool:
+    """Whether a recipe may hold an operator, or the functional twin of one that works in place."""
     try:
         lookup_operator(_functional_name(op))
     except StructureError:
         return False
-    return not op.mutates
+    return True
+
+
+def _impure(op: Op) -> UnsupportedOperatorError:
+    return UnsupportedOperatorError(
+        f"a weight is computed by the operator {op.key!r}, at {op.scope or 'the top level'}, which is not on "
+        "the list of pure operators that a graph may hold (wsgraph/events/recipe_ops.py)",
+        remedy="compute the weight before compiling (torch.nn.utils.parametrize.remove_parametrizations), "
+        "or pass --unsupported opaque",
+    )
 
 
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -188,6 +211,11 @@ def _source(value: Value, sources: dict[str, None], op: Op) -> str:
         raise LoweringError(
             f"{op!r} computes a weight from the constant {value.name!r}, which is not in the state dict",
             remedy="register the constant as a persistent buffer of the module",
+        )
+    if value.kind is ValueKind.INPUT:
+        raise LoweringError(
+            f"{op!r} computes a weight from the model's input {value.name!r}",
+            remedy="networks whose weights depend on the input have no fixed graph",
         )
     sources[value.name] = None
     return f"@{value.name}"

@@ -11,7 +11,7 @@ import torch
 from wsgraph.errors import LoweringError
 from wsgraph.ir.constants import ConstantPool
 from wsgraph.ir.graph import Graph, Op, Value, ValueKind
-from wsgraph.lowering.derive import Deriver
+from wsgraph.lowering.derive import Deriver, is_pure
 from wsgraph.lowering.facade import LoweringGraph
 from wsgraph.lowering.inputs import input_state
 from wsgraph.lowering.opaque import lower_opaque
@@ -20,7 +20,7 @@ from wsgraph.lowering.origins import Origins
 from wsgraph.lowering.sources import force
 from wsgraph.lowering.unsupported import unsupported
 from wsgraph.provenance.axes import Activation, Axis
-from wsgraph.provenance.moves import IDENTITIES, MOVEMENTS, SHAPE_FROM_SECOND, mover, only_shape_matters
+from wsgraph.provenance.moves import IDENTITIES, MOVEMENTS, mover, only_shape_matters
 from wsgraph.provenance.params import Constant, ParamValue
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ def _time(lowered: Lowered, op: Op) -> int:
 
 def _tensor_state(value: Value) -> State:
     quantised = value.kind is ValueKind.PARAMETER and value.dtype in (torch.int8, torch.uint8)
-    if value.kind is ValueKind.CONSTANT or not (value.dtype.is_floating_point or quantised):
+    continuous = value.dtype.is_floating_point or value.dtype.is_complex
+    if value.kind is ValueKind.CONSTANT or not (continuous or quantised):
         return Constant(value)
     return ParamValue.whole(value.name, value.shape, value.kind)
 
@@ -127,14 +128,12 @@ def _is_parameter(state: State) -> bool:
 
 def _lower_op(lowered: Lowered, op: Op, registry: Registry, constants: ConstantPool) -> list[State]:
     states = [lowered.states[v] for v in op.inputs()]
-    if op.key in SHAPE_FROM_SECOND:
-        states = states[:1]
     if only_shape_matters(op.key):
         return [Constant(v) for v in op.outputs]
     if not any(isinstance(s, Activation) for s in states):
         if not any(_is_parameter(s) for s in states):
             return _move_buffer(op, states, constants) or [Constant(v) for v in op.outputs]
-        if not _is_layer(op, lowered):
+        if not _is_layer(op, lowered, registry):
             return _compute_parameters(lowered, op, states, constants)
     function = registry.lowering_for(op)
     moved = op.key in MOVEMENTS or op.key in IDENTITIES
@@ -144,15 +143,17 @@ def _lower_op(lowered: Lowered, op: Op, registry: Registry, constants: ConstantP
         if lowered.builder.options.unsupported == "opaque":
             return lower_opaque(lowered.builder, op, states)
         raise unsupported(op, with_parameters=any(_is_parameter(s) for s in states))
-    result = function(Operation(op, lowered.states, lowered.builder, constants), lowered.builder)
+    seen = Operation(op, lowered.states, lowered.builder, constants, lowered.deriver)
+    result = function(seen, lowered.builder)
     results = list(result) if isinstance(result, tuple | list) else [result]
     _check_results(op, results)
     return results
 
 
-def _is_layer(op: Op, lowered: Lowered) -> bool:
+def _is_layer(op: Op, lowered: Lowered, registry: Registry) -> bool:
     """Whether an operator between parameters acts as a layer, its first argument a table of inputs."""
-    if op.key in _TABLES:
+    plugins_own = not is_pure(op) and not op.key.startswith("aten.")
+    if op.key in _TABLES or (plugins_own and registry.lowerings.get(op.key) is not None):
         return True
     weight = op.arguments.get("weight")
     return op.key == "aten.linear" and isinstance(weight, Value) and _is_parameter(lowered.states[weight])
@@ -190,6 +191,9 @@ def _compute_parameters(
         moved = _move_parameter(op, first, constants)
         if moved is not None:
             return moved
+    if lowered.builder.options.unsupported == "opaque" and not is_pure(op):
+        _record_reads(lowered, states)
+        return lower_opaque(lowered.builder, op, states)
     derived = lowered.deriver.add(op)
     joined = lowered.origins.follow(op, states, constants.get)
     if joined is None:

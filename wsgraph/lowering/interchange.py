@@ -30,7 +30,7 @@ from wsgraph.lowering.interchange_ops import (
 )
 from wsgraph.lowering.interchange_recurrent import RECURRENT, along_steps, note_states, tells_apart
 from wsgraph.provenance.axes import Activation, Axis, restrict
-from wsgraph.provenance.moves import IDENTITIES, MOVEMENTS, SHAPE_FROM_SECOND
+from wsgraph.provenance.moves import IDENTITIES, MOVEMENTS
 from wsgraph.provenance.params import ParamValue
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class _Gatherer:
         """Positions that are not known at compile time could be any."""
         first, *rest = op.inputs()
         self._meetings(operands(op, pointwise=False))
-        if op.key in SHAPE_FROM_SECOND or all(self.constants.get(v) is not None for v in rest):
+        if all(self.constants.get(v) is not None for v in rest):
             return
         x = self._activation(first)
         if op.key not in PICKS or (x is None and any(self._activation(v) is None for v in rest)):

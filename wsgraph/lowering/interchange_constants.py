@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from wsgraph.ir.constants import ConstantPool
 from wsgraph.ir.graph import ValueKind
-from wsgraph.provenance.moves import only_shape_matters
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,8 +40,6 @@ class Constants:
         """Buffers of the state dict, and everything that is computed from one."""
         saved = {v for v in self._graph.tensors.values() if v.kind is ValueKind.BUFFER}
         for op in self._graph.ops:
-            if only_shape_matters(op.key):
-                continue
             if not saved.isdisjoint(op.inputs()):
                 saved.update(op.outputs)
                 if op.mutates:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from wsgraph.errors import LoweringError
 from wsgraph.events.blocks import Learned
 from wsgraph.lowering.sources import link
 from wsgraph.provenance.axes import (
@@ -180,7 +181,11 @@ def _values(
     shape: tuple[int, ...],
     sites: tuple[Axis, ...],
 ) -> Activation:
-    """The z nodes: one a value neuron and group, with learned edges from the group's q, k and v."""
+    """The z nodes: one a value neuron and group, with learned edges from the group's q, k and v.
+
+    Raises:
+        LoweringError: the groups are of different sizes.
+    """
     live = sorted(
         {d for a in axes.kept for d in a.dims if d in kept_dims}
         | {d for d, n in enumerate(group.shape) if n > 1}
@@ -192,6 +197,11 @@ def _values(
     position = torch.empty_like(by_group)
     position[by_group] = torch.arange(len(by_group))
     groups = int(of_group.max()) + 1
+    if len(torch.unique(torch.bincount(of_group))) > 1:
+        raise LoweringError(
+            f"{graph.op!r}: {groups} heads take part with different numbers of value neurons",
+            remedy="pass --unsupported opaque, or write a plugin for the module's attention",
+        )
     z = graph.add_nodes(len(first), role="z")
     link(graph, attention, z)
     for value in labels[1:]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from wsgraph.ir.constants import ConstantPool
     from wsgraph.lowering.builder import GraphBuilder
+    from wsgraph.lowering.derive import Deriver
 
 __all__ = ["Operation", "State"]
 
@@ -32,15 +33,22 @@ class Operation:
         states: what is known of every value so far.
         graph: the graph under construction.
         constants: values of constants.
+        deriver: names tensors that are in no checkpoint.
     """
 
     def __init__(
-        self, op: Op, states: Mapping[Value, State], graph: GraphBuilder, constants: ConstantPool
+        self,
+        op: Op,
+        states: Mapping[Value, State],
+        graph: GraphBuilder,
+        constants: ConstantPool,
+        deriver: Deriver,
     ) -> None:
         self.op = op
         self._states = states
         self._graph = graph
         self._constants = constants
+        self._deriver = deriver
         self._arguments = op.arguments
 
     @property
@@ -115,6 +123,31 @@ class Operation:
         if view is None:
             raise LoweringError(f"{self.op!r}: argument {name!r} is missing")
         return view
+
+    def weight(self, value: Any, x: State | None, dim: int) -> State | None:
+        """What is known of an operand that an activation is contracted with.
+
+        A constant that is contracted with neurons is the fixed weight of a layer (random features, a Fourier
+        transform); over positions it only mixes these, and stays a constant.
+
+        Args:
+            value: the operand.
+            x: what it is contracted with.
+            dim: the contracted dimension of ``x``.
+        """
+        state = self.state(value)
+        if not isinstance(state, Constant) or not isinstance(x, Activation):
+            return state
+        dim %= len(x.shape)
+        along = any(dim in a.dims for a in x.nodes)
+        alone = x.shape[dim] == 1 and bool(x.nodes)
+        return (self._deriver.fixed(state.value) if along or alone else None) or state
+
+    def vanishes(self, value: Any) -> bool:
+        """Whether an operand is a constant of zeros, such as a state before the first step."""
+        state = self.state(value)
+        numbers = self.constant(state.value) if isinstance(state, Constant) else None
+        return numbers is not None and not bool(numbers.any())
 
     def constant(self, value: Value) -> Tensor | None:
         """The tensor behind a constant; None if its values are not known (traced on meta)."""

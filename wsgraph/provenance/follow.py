@@ -29,8 +29,6 @@ _RESHAPES = frozenset(
         "_reshape_alias",
         "flatten",
         "unflatten",
-        "view_as",
-        "reshape_as",
     )
 )
 _ONE_DIM = frozenset({"aten.slice", "aten.narrow", "aten.index_select", "aten.repeat_interleave"})

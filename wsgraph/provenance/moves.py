@@ -17,7 +17,7 @@ from wsgraph.ir.graph import Op, Value
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["IDENTITIES", "MOVEMENTS", "SHAPE_FROM_SECOND", "mover", "only_shape_matters"]
+__all__ = ["IDENTITIES", "MOVEMENTS", "mover", "only_shape_matters"]
 
 IDENTITIES = frozenset(
     f"aten.{name}"
@@ -33,20 +33,17 @@ MOVEMENTS = frozenset(
     f"aten.{name}"
     for name in (
         "_reshape_alias", "_unsafe_view", "channel_shuffle", "chunk", "constant_pad_nd", "diagonal",
-        "expand", "expand_as", "flatten", "flip", "gather", "im2col", "index", "index_select", "matrix_H",
-        "mH", "moveaxis", "movedim", "mT", "narrow", "narrow_copy", "native_channel_shuffle", "numpy_T",
-        "pad", "permute", "pixel_shuffle", "pixel_unshuffle", "reflection_pad1d", "reflection_pad2d",
-        "reflection_pad3d", "repeat", "repeat_interleave", "replication_pad1d", "replication_pad2d",
-        "replication_pad3d", "reshape", "reshape_as", "roll", "rot90", "select", "slice", "split",
-        "split_with_sizes", "squeeze", "swapaxes", "swapdims", "t", "T", "take_along_dim", "tensor_split",
-        "tile", "transpose", "unbind", "unfold", "unflatten", "unsafe_chunk", "unsafe_split",
-        "unsafe_split_with_sizes", "unsqueeze", "view", "view_as",
+        "expand", "fft_fftshift", "fft_ifftshift", "flatten", "flip", "gather", "im2col", "index",
+        "index_select", "matrix_H", "mH", "moveaxis", "movedim", "mT", "narrow", "narrow_copy",
+        "native_channel_shuffle", "numpy_T", "pad", "permute", "pixel_shuffle", "pixel_unshuffle",
+        "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "repeat", "repeat_interleave",
+        "replication_pad1d", "replication_pad2d", "replication_pad3d", "reshape", "roll", "rot90", "select",
+        "slice", "split", "split_with_sizes", "squeeze", "swapaxes", "swapdims", "t", "T", "take_along_dim",
+        "tensor_split", "tile", "transpose", "unbind", "unfold", "unflatten", "unsafe_chunk", "unsafe_split",
+        "unsafe_split_with_sizes", "unsqueeze", "view",
     )
 )  # fmt: skip
 """Operators that are run on labels as they are."""
-
-SHAPE_FROM_SECOND = frozenset({"aten.expand_as", "aten.view_as", "aten.reshape_as"})
-"""Movements that take a second tensor for its shape alone."""
 
 _FLOAT_ONLY = frozenset({"aten.im2col", "aten.pad"})
 _AS_RESHAPE = frozenset({"aten.view", "aten._unsafe_view", "aten.reshape", "aten._reshape_alias"})

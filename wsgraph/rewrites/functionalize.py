@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -12,10 +12,35 @@ from wsgraph.errors import UnsupportedOperatorError
 from wsgraph.ir.graph import Graph, Op, Value, ValueKind
 from wsgraph.provenance.moves import IDENTITIES
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = ["functionalize"]
 
-_REORDERING = frozenset({"aten.permute", "aten.transpose", "aten.t", "aten.movedim", "aten.swapaxes"})
-"""Whole views whose elements come in another order; all other whole views are undone by a reshape."""
+_REORDERING = frozenset({"aten.movedim", "aten.moveaxis", "aten.swapdims"})
+"""Whole views in another order that nothing here undoes; those but for these and turns are reshaped back."""
+
+
+def _swapped(first: str, second: str) -> Callable[[dict[str, Any], int], list[int]]:
+    def order(arguments: dict[str, Any], rank: int) -> list[int]:
+        a, b = (int(arguments[name]) % rank for name in (first, second))
+        return [b if d == a else a if d == b else d for d in range(rank)]
+
+    return order
+
+
+def _inverted(arguments: dict[str, Any], rank: int) -> list[int]:
+    order = [d % rank for d in arguments["dims"]]
+    return [order.index(d) for d in range(rank)]
+
+
+_TURNED_BACK: dict[str, Callable[[dict[str, Any], int], list[int]]] = {
+    "aten.transpose": _swapped("dim0", "dim1"),
+    "aten.swapaxes": _swapped("axis0", "axis1"),
+    "aten.permute": _inverted,
+    "aten.t": lambda _, rank: list(reversed(range(rank))),
+}
+"""The order of dimensions that undoes a view, from its arguments and the number of dimensions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +128,8 @@ class _Functionalizer:
             chain.add(part)
         written: set[int] | None = None
         for view in self.views.get(root, ()):
-            if view in chain or self.last_use.get(view, -1) <= position:
+            # A view that an earlier write was put back into goes by another name now.
+            if _latest(view, self.renamed) in chain or self.last_use.get(view, -1) <= position:
                 continue
             if written is None:
                 written = set(_elements(op.inputs()[0], self.steps).flatten().tolist())
@@ -163,6 +189,8 @@ def _inverse(write: Op, step: _Step, new: Value, base: Value) -> Op:
         name = "slice_scatter" if step.op.key == "aten.slice" else "select_scatter"
         where = [n for n in ("dim", "start", "end", "step", "index") if n in arguments]
         args = (step.base, new, *(arguments[n] for n in where))
+    elif step.op.key in _TURNED_BACK:
+        name, args = "permute", (new, _TURNED_BACK[step.op.key](arguments, len(base.shape)))
     elif math.prod(new.shape) == math.prod(base.shape) and step.op.key not in _REORDERING:
         name, args = "reshape", (new, list(base.shape))
     else:

@@ -84,6 +84,12 @@ class Bench:
         data = self.run.values.get(value)
         return isinstance(data, Tensor) and bool(data.numel()) and not bool(data.any())
 
+    def swamped(self, op: Op) -> bool:
+        """Whether a number goes in that swallows what is added to it: a state's 1e38 for "nothing yet"."""
+        given = (self.run.values.get(v) for v in op.inputs() if self.activation(v) is None)
+        floats = (t for t in given if isinstance(t, Tensor) and t.is_floating_point())
+        return any(bool((t.abs() > _SWAMPING).any()) for t in floats)
+
     def _dealt(self, op: Op) -> dict[Value, Tensor]:
         """Rows dealt out to experts in equal parts, as the lowering does where the router decides."""
         if op.key not in _EXPERTS:
@@ -172,6 +178,8 @@ class Bench:
 
 
 _EXPERTS = frozenset({"aten._grouped_mm", "transformers.grouped_mm_fallback"})
+
+_SWAMPING = 1e30
 
 _NEGATIVE = frozenset({"aten.prelu"})
 """A slope acts on what is negative only."""

@@ -15,9 +15,13 @@ from wsgraph.ir.graph import Graph, Op, Value, ValueKind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["DoubleRun", "in_double"]
+__all__ = ["DoubleRun", "in_double", "widened"]
 
-_NARROW = frozenset({torch.float32, torch.float16, torch.bfloat16})
+_WIDE = {
+    **dict.fromkeys((torch.float32, torch.float16, torch.bfloat16), torch.float64),
+    **dict.fromkeys((torch.complex64, torch.complex32), torch.complex128),
+}
+"""What takes the place of narrow types."""
 
 
 class DoubleRun:
@@ -94,8 +98,9 @@ class DoubleRun:
 
     def _weight(self, value: Value) -> Tensor:
         if value.kind is not ValueKind.PARAMETER and value.data is not None:
-            data = value.data.cpu()
-            return data.double() if data.dtype in _NARROW else data.clone()
+            return widened(value.data.cpu()).clone()
+        if value.dtype.is_complex:
+            return torch.randn(value.shape, generator=self._generator, dtype=torch.complex128)
         if not value.dtype.is_floating_point:
             return torch.zeros(value.shape, dtype=value.dtype)
         if len(value.shape) < 2:
@@ -107,9 +112,23 @@ class DoubleRun:
         return torch.rand(tuple(shape), generator=self._generator, dtype=torch.float64) + 0.5
 
 
+def widened(tensor: Tensor) -> Tensor:
+    """A tensor of narrow floating-point numbers, real or complex, as one of wide ones; any other as it is."""
+    return tensor.to(_WIDE.get(tensor.dtype, tensor.dtype))
+
+
 def in_double(op: Op) -> Op:
     """The same call with every narrow floating-point type it asks for made float64."""
-    return replace(op, args=_widen(op.args), kwargs=_widen(op.kwargs))
+    kwargs = _widen(op.kwargs)
+    if _makes_floats(op):
+        kwargs["dtype"] = _WIDE[op.outputs[0].dtype]
+    return replace(op, args=_widen(op.args), kwargs=kwargs)
+
+
+def _makes_floats(op: Op) -> bool:
+    """Whether it makes a tensor from nothing, of the type that torch takes where none is asked for."""
+    asked = op.arguments.get("dtype", torch.bool)
+    return not op.inputs() and asked is None and bool(op.outputs) and op.outputs[0].dtype in _WIDE
 
 
 def _widen(tree: Any) -> Any:
@@ -117,8 +136,8 @@ def _widen(tree: Any) -> Any:
         return type(tree)(_widen(t) for t in tree)
     if isinstance(tree, dict):
         return {k: _widen(v) for k, v in tree.items()}
-    if isinstance(tree, torch.dtype) and tree in _NARROW:
-        return torch.float64
+    if isinstance(tree, torch.dtype):
+        return _WIDE.get(tree, tree)
     return torch.device("cpu") if isinstance(tree, torch.device) else tree
 
 

@@ -29,6 +29,9 @@ _MIXES_BY_DEFINITION = frozenset(
 """Neurons compete here without edges of their own (norms: where they have no weights)."""
 
 
+_NO_INFLUENCE = "a learned edge joins neurons of which the first has no influence on the second"
+
+
 def check_flow(bench: Bench, op: Op, node: int) -> str | None:
     """Whether one neuron influences, through one operator, a neuron that no edge leads to.
 
@@ -75,15 +78,19 @@ def check_learned(bench: Bench, op: Op, src: int, dst: int) -> str | None:
         after = bench.run.call(op, {**bench.moved(op, masks, size), **places})
         if touches(before, after, targets):
             return None
-    return "a learned edge joins neurons of which the first has no influence on the second"
+    return None if bench.swamped(op) else _NO_INFLUENCE
 
 
 def _places(bench: Bench, op: Op, masks: Mapping[Value, Tensor]) -> dict[Value, Tensor]:
     """Where the input decides which elements are picked: a place of the source, for all of them."""
     table, mask = op.inputs()[0], masks.get(op.inputs()[0])
-    if op.key != "aten.index" or mask is None or not bool(mask.any()):
+    if mask is None or not bool(mask.any()):
         return {}
     place = mask.nonzero()[0].tolist()
+    if op.key in _BY_INPUT:
+        return _chosen(bench, op, place)
+    if op.key != "aten.index":
+        return {}
     found = {}
     for coordinate, index in zip(place, op.arguments["indices"], strict=False):
         if isinstance(index, Value) and index is not table and bench.activation(index) is not None:
@@ -91,6 +98,19 @@ def _places(bench: Bench, op: Op, masks: Mapping[Value, Tensor]) -> dict[Value, 
                 return {}
             found[index] = torch.full(index.shape, coordinate, dtype=index.dtype)
     return found
+
+
+_BY_INPUT = frozenset({"aten.gather", "aten.take_along_dim", "aten.masked_fill"})
+
+
+def _chosen(bench: Bench, op: Op, place: list[int]) -> dict[Value, Tensor]:
+    """Positions along one dimension that are all the source's, or a mask that covers nothing."""
+    decided = op.inputs()[1]
+    if bench.activation(decided) is None:
+        return {}
+    dim = op.arguments.get("dim")
+    coordinate = place[int(dim)] if dim is not None else 0
+    return {decided: torch.full(decided.shape, coordinate, dtype=decided.dtype)}
 
 
 def check_attention(bench: Bench, origin: Edges, position: int) -> str | None:

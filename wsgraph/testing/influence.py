@@ -26,7 +26,7 @@ _TABLES = frozenset({"aten.embedding", "aten.embedding_bag"})
 """Operators that look rows of a table up. Positions of a sequence too: an example shorter than the table
 meets its first rows only."""
 
-_ABSENT = {"aten.div": math.inf}
+_ABSENT = {"aten.div": math.inf, "aten.maximum": math.inf, "aten.minimum": -math.inf}
 """The value of a parameter that lets nothing through, where it is not zero."""
 
 

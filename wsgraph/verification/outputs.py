@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wsgraph.ir.execute import execute
 from wsgraph.ir.graph import ValueKind
-from wsgraph.testing.double import in_double
+from wsgraph.testing.double import in_double, widened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ class DoubleModel:
         self._graph = replace(graph, ops=[in_double(op) for op in graph.ops])
         self._inputs = [self._input(v, k, examples, generator) for k, v in enumerate(graph.inputs)]
         self._constants = {
-            name: value.data.double() if value.data.is_floating_point() else value.data
+            name: widened(value.data)
             for name, value in graph.tensors.items()
             if value.kind is not ValueKind.PARAMETER and value.data is not None
         }
@@ -49,7 +49,7 @@ class DoubleModel:
         """The floating-point outputs under some weights, by the state dict's names."""
         given = {name: state[name] for name in self._graph.tensors if name in state}
         tensors = {**self._constants, **given}
-        fresh = {n: t.double().clone() if t.is_floating_point() else t.clone() for n, t in tensors.items()}
+        fresh = {name: widened(tensor).clone() for name, tensor in tensors.items()}
         outputs, _ = execute(self._graph, [t.clone() for t in self._inputs], fresh)
         return [t for t in outputs if t.is_floating_point()]
 
