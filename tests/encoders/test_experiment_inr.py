@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from wsgraph.cli.main import _app
 from wsgraph_encoders.errors import EncoderError
-from wsgraph_encoders.experiments.inr_classify import InrClassifySettings, inr_classify
+from wsgraph_encoders.experiments.inr_classify import InrClassifySettings, inr_classify, inr_task
 from wsgraph_encoders.experiments.inr_methods import METHODS
 from wsgraph_encoders.experiments.training import Budget, accuracy, train
 from wsgraph_encoders.inrs.dataset import mnist, mnist_sirens
@@ -43,6 +43,13 @@ def test_fitted_sirens_are_read_again(sirens):
     assert lines == []
     mnist_sirens(sirens, 20, seed=1, steps=2, progress=lines.append)
     assert len(lines) == 1
+
+
+def test_paper_sizes_are_those_of_app_g_1_2(sirens):
+    task, _ = inr_task(sirens, replace(TINY, size="paper"), lambda _: None)
+    sizes = (task.config.spatial, task.config.latent, task.config.decoder_hidden, task.config.encoder.hidden)
+    assert sizes == (512, 128, 256, 512)
+    assert (task.hidden, task.conv_dropout) == (256, 0.5)
 
 
 @pytest.mark.parametrize("method", METHODS)

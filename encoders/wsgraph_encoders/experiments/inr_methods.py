@@ -50,6 +50,7 @@ class InrTask:
         parts: numbers of the networks to train on, to validate on, to test on.
         config: sizes of INR2JLS; its encoder's sizes are those of the encoder alone and the static baseline.
         hidden: width of classifiers.
+        conv_dropout: between the convolutions of classifiers over feature maps.
         steps: of reconstruction, and of training an encoder end to end.
         classifier_steps: of classifiers over a frozen encoder.
         batch: networks a step.
@@ -64,6 +65,7 @@ class InrTask:
     parts: tuple[Tensor, Tensor, Tensor]
     config: INR2JLSConfig
     hidden: int
+    conv_dropout: float
     steps: int
     classifier_steps: int
     batch: int
@@ -156,7 +158,9 @@ def _over_frozen(
     if model.generator is None:
         head: nn.Module = MemoryClassifier(model.memory_width, _CLASSES, task.hidden)
     else:
-        head = FeatureMapClassifier(features[0].shape[1], model.config.grid, _CLASSES, task.hidden)
+        head = FeatureMapClassifier(
+            features[0].shape[1], model.config.grid, _CLASSES, task.hidden, conv_dropout=task.conv_dropout
+        )
     head.to(task.images.device)
     labels = [task.labels[rows] for rows in task.parts]
 

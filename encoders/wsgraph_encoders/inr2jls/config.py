@@ -80,7 +80,7 @@ class INR2JLSConfig:
     def small(cls) -> INR2JLSConfig:
         """Sizes that a few CPU cores train in minutes, for MNIST."""
         encoder = DNGConfig(frequencies=16, hidden=64, edge_width=16)
-        return cls(encoder, spatial=32, generator_hidden=128, latent=16, decoder_hidden=32)
+        return cls(encoder, spatial=64, generator_hidden=256, latent=32, decoder_hidden=32)
 
     @property
     def image_size(self) -> tuple[int, int]:
