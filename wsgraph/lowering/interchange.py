@@ -135,10 +135,15 @@ class _Gatherer:
                 self._place(axis, [d for d in axis.dims if d in dims])
 
     def _written(self, op: Op) -> None:
+        dims = picked_dims(op)
+        # With other dimensions between them, the written tensor's come in another order.
+        apart = max(dims) - min(dims) >= len(dims)
         for value in op.inputs():
             x = self._activation(value)
-            if x is not None and len(value.shape) == len(op.outputs[0].shape):
-                self._picked(x, picked_dims(op))
+            if apart:
+                self._pin_value(value)
+            elif x is not None and len(value.shape) == len(op.outputs[0].shape):
+                self._picked(x, dims)
 
     def _place(self, axis: Axis, along: list[int]) -> None:
         """Neurons at different places along some dimensions are told apart."""
