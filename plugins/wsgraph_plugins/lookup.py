@@ -13,6 +13,7 @@ import torch
 from wsgraph.errors import LoweringError
 from wsgraph.ir.graph import Value
 from wsgraph.lowering.hookspecs import Register, hookimpl
+from wsgraph.lowering.interchange_ops import WRITES, picked_dims
 from wsgraph.provenance.axes import Activation, Axis, Space, arange_along, restrict
 from wsgraph.provenance.params import ParamValue
 
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["pick"]
 
-_WRITING = (
-    "index_put", "scatter", "scatter_add", "scatter_reduce", "index_add", "index_copy", "index_reduce"
-)  # fmt: skip
-
 
 def pick(op: Operation, graph: LoweringGraph) -> Activation:
     """The result of an operator that takes elements of its first argument at positions given by the others.
@@ -42,7 +39,7 @@ def pick(op: Operation, graph: LoweringGraph) -> Activation:
     if isinstance(state, ParamValue) and state.kind.value == "parameter":
         return _from_table(op, graph, state)
     x = op.as_activation(first)
-    dims = _picked_dims(op.op.arguments, len(x.shape))
+    dims = sorted(picked_dims(op.op))
     return with_new_sites(_at_any(graph, x, dims, lambda labels: _at_first(op, labels)), op.shape)
 
 
@@ -59,14 +56,6 @@ def _from_table(op: Operation, graph: LoweringGraph, table: ParamValue) -> Activ
     from wsgraph_plugins.embedding import look_up
 
     return look_up(op, graph, table, positions[0])
-
-
-def _picked_dims(arguments: dict[str, Any], rank: int) -> list[int]:
-    """The dimensions along which positions are picked."""
-    indices = arguments.get("indices")
-    if isinstance(indices, list | tuple):
-        return [d for d, index in enumerate(indices) if index is not None]
-    return [int(arguments["dim"]) % rank] if rank else []
 
 
 def _at_first(op: Operation, labels: Tensor) -> Tensor:
@@ -136,7 +125,7 @@ def lower_put(op: Operation, graph: LoweringGraph) -> Activation:
     if isinstance(indices, list | tuple) and None not in indices:
         written = _at_any_row(graph, values, len(op.shape) - len(indices), op.shape)
     else:
-        written = _at_any_place(op, graph, values, _picked_dims(op.op.arguments, len(op.shape)))
+        written = _at_any_place(op, graph, values, sorted(picked_dims(op.op)))
     return written if not x.nodes else graph.combine(x, written, "sum")
 
 
@@ -182,7 +171,7 @@ def wsgraph_register_lowerings(register: Register[Any]) -> None:
     for name in ("topk", "sort", "kthvalue", "argsort", "msort"):
         register(f"aten.{name}", lower_order)
     register("aten.one_hot", lower_one_hot)
-    for name in _WRITING:
-        register(f"aten.{name}", lower_put)
+    for key in sorted(WRITES):
+        register(key, lower_put)
     for name in ("histc", "bincount"):
         register(f"aten.{name}", lower_counts)

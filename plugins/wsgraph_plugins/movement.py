@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wsgraph.errors import LoweringError
 from wsgraph.lowering.hookspecs import Register, hookimpl
+from wsgraph.lowering.interchange_ops import PICKS
 from wsgraph.provenance.axes import Activation
 from wsgraph.provenance.follow import follow
 from wsgraph.provenance.moves import MOVEMENTS, mover
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from wsgraph.lowering.operation import Operation
 
 
-_BY_POSITION = frozenset({"aten.index", "aten.index_select", "aten.gather", "aten.take_along_dim"})
-"""Movements whose second argument may be computed from the model's input."""
-
-
 def lower_movement(op: Operation, graph: LoweringGraph) -> tuple[Activation, ...]:
     """Views, permutations, slices, rolls, padding, gathers.
 
@@ -34,7 +31,7 @@ def lower_movement(op: Operation, graph: LoweringGraph) -> tuple[Activation, ...
     first, *rest = op.tensors()
     x = op.state(first)
     if not isinstance(x, Activation) or any(isinstance(op.state(v), Activation) for v in rest):
-        if op.key in _BY_POSITION:
+        if op.key in PICKS:
             return (pick(op, graph),)
         raise LoweringError(
             f"{op!r} moves elements by amounts that depend on the model's input",

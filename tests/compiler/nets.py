@@ -31,6 +31,12 @@ def param(*shape: int) -> nn.Parameter:
     return nn.Parameter(torch.randn(shape))
 
 
+def two_layers(join: Callable[[Net, Tensor, Tensor], Any]) -> Net:
+    """Two layers of one input ``[batch, 6]``, joined with each other and with parameters w, v and u."""
+    parts = {"a": nn.Linear(6, 8), "b": nn.Linear(6, 8), "w": param(8), "v": param(8, 8), "u": param(3, 8, 8)}
+    return Net(lambda s, x: join(s, s.a(x), s.b(x)), **parts)
+
+
 def nodes(stream: wsgraph.EventStream) -> list[str]:
     """``n1 t1 hidden 4`` for each node block."""
     return [f"n{n.id} t{n.t} {n.attrs['role']} {n.size}" for n in stream.node_blocks]

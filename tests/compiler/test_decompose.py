@@ -6,28 +6,15 @@ import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import nn
 
 import wsgraph
+from tests.compiler.nets import two_layers
 from wsgraph.compiler import trace
 from wsgraph.rewrites.decompose import decompose
 from wsgraph.testing import assert_ledger, assert_wiring
 
 
-class Two(nn.Module):
-    """Two layers of the input, and parameters, joined by a function."""
-
-    def __init__(self, join):
-        super().__init__()
-        self.a, self.b = nn.Linear(6, 8), nn.Linear(6, 8)
-        self.w = nn.Parameter(torch.randn(8))
-        self.v = nn.Parameter(torch.randn(8, 8))
-        self.join = join
-
-    def forward(self, x):
-        return self.join(self, self.a(x), self.b(x))
-
-
 def two(join):
     torch.manual_seed(0)
-    return Two(join).double(), torch.randn(2, 6, dtype=torch.double)
+    return two_layers(join).double(), torch.randn(2, 6, dtype=torch.double)
 
 
 COMPOSED = {

@@ -5,21 +5,8 @@ import torch
 from torch import nn
 
 import wsgraph
+from tests.compiler.nets import Net, two_layers
 from wsgraph.testing import assert_ledger, assert_wiring
-
-
-class Joined(nn.Module):
-    def __init__(self, join):
-        super().__init__()
-        self.a, self.b = nn.Linear(6, 8), nn.Linear(6, 8)
-        self.w = nn.Parameter(torch.randn(8))
-        self.v = nn.Parameter(torch.randn(8, 8))
-        self.u = nn.Parameter(torch.randn(3, 8, 8))
-        self.join = join
-
-    def forward(self, x):
-        return self.join(self, self.a(x), self.b(x))
-
 
 SUMS = {
     "bilinear form": lambda m, a, b: torch.einsum("bi,kij,bj->bk", a, m.u, b),
@@ -38,26 +25,19 @@ SUMS = {
 @pytest.mark.parametrize("join", SUMS.values(), ids=SUMS)
 def test_wiring_and_ledger(join):
     torch.manual_seed(0)
-    model, x = Joined(join).double(), torch.randn(2, 6, dtype=torch.double)
+    model, x = two_layers(join).double(), torch.randn(2, 6, dtype=torch.double)
     assert_ledger(model, x)
     assert_wiring(model, x)
 
 
 def test_the_smallest_product_is_taken_first():
     """The layer y = W b, then the gate a * y: no neuron for each pair (i, j)."""
-    stream = wsgraph.compile(Joined(SUMS["layer and gate"]), "2x6")
+    stream = wsgraph.compile(two_layers(SUMS["layer and gate"]), "2x6")
     assert [block.size for block in stream.node_blocks] == [6, 8, 8, 8, 8]
 
 
 def test_similarities_that_a_network_returns_are_wired():
     """Logits at the very end get their nodes from the product that makes them."""
 
-    class Similarities(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.images, self.texts = nn.Linear(6, 8), nn.Linear(6, 8)
-
-        def forward(self, x):
-            return self.images(x) @ self.texts(x).t()
-
-    assert_wiring(Similarities().double(), torch.randn(3, 6, dtype=torch.double))
+    model = Net(lambda s, x: s.images(x) @ s.texts(x).t(), images=nn.Linear(6, 8), texts=nn.Linear(6, 8))
+    assert_wiring(model.double(), torch.randn(3, 6, dtype=torch.double))

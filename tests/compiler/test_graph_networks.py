@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import wsgraph
+from tests.compiler.nets import Net
 from wsgraph.testing import assert_ledger, assert_wiring
 
 EDGES = torch.tensor([[0, 1, 2, 3, 4, 0, 2], [1, 2, 3, 4, 0, 2, 2]])
@@ -60,44 +61,25 @@ def test_its_hidden_neurons_can_be_permuted(gather):
 
 def test_neurons_that_are_picked_apart_are_told_apart():
     """``gather`` with another index for every neuron: no two may change places."""
-
-    class Sorted(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.first, self.second = nn.Linear(3, 4), nn.Linear(4, 2)
-
-        def forward(self, x):
-            x = self.first(x)
-            return self.second(x.gather(0, torch.tensor([[0, 1, 2, 3], [4, 3, 2, 1], [1, 1, 0, 0]])))
-
-    model, x = Sorted().double(), torch.randn(5, 3, dtype=torch.double)
+    rows = torch.tensor([[0, 1, 2, 3], [4, 3, 2, 1], [1, 1, 0, 0]])
+    model = Net(lambda s, x: s.o(s.a(x).gather(0, rows)), a=nn.Linear(3, 4), o=nn.Linear(4, 2)).double()
+    x = torch.randn(5, 3, dtype=torch.double)
     stream = wsgraph.compile(model, x)
     assert wsgraph.verify(stream, model, x).ok
     assert "neurons" not in {group.kind for group in wsgraph.symmetries(stream)}
 
 
 def test_neurons_picked_by_a_constant_keep_their_edges():
-    class Picked(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer, self.out = nn.Linear(4, 6), nn.Linear(3, 2)
+    places, others = torch.tensor([[5, 0, 2]]), torch.tensor([[1, 2, 3]] * 2)
 
-        def forward(self, x):
-            y = self.layer(x)
-            return self.out(
-                y.take_along_dim(torch.tensor([[5, 0, 2]]), 1) + y.gather(1, torch.tensor([[1, 2, 3]] * 2))
-            )
+    def picked(net, x):
+        y = net.a(x)
+        return net.o(y.take_along_dim(places, 1) + y.gather(1, others))
 
-    assert_wiring(Picked().double(), torch.randn(2, 4, dtype=torch.double))
+    model = Net(picked, a=nn.Linear(4, 6), o=nn.Linear(3, 2))
+    assert_wiring(model.double(), torch.randn(2, 4, dtype=torch.double))
 
 
 def test_running_maxima_over_positions():
-    class Running(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer, self.out = nn.Linear(4, 6), nn.Linear(6, 2)
-
-        def forward(self, x):
-            return self.out(self.layer(x).cummax(1).values)
-
-    assert_wiring(Running().double(), torch.randn(2, 5, 4, dtype=torch.double))
+    model = Net(lambda s, x: s.o(s.a(x).cummax(1).values), a=nn.Linear(4, 6), o=nn.Linear(6, 2))
+    assert_wiring(model.double(), torch.randn(2, 5, 4, dtype=torch.double))

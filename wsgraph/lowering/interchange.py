@@ -49,7 +49,7 @@ _TOLD_APART = 1 << 20
 """Elements of a value beyond which neurons that positions move are pinned rather than compared."""
 
 _KNOWN = UNDERSTOOD | RECURRENT
-_EXPANSIONS = frozenset({"aten.expand", "aten.expand_as", "aten.broadcast_to"})
+_EXPANSIONS = frozenset({"aten.expand", "aten.broadcast_to"})
 
 
 def gather_notes(lowered: Lowered) -> Notes:

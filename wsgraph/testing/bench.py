@@ -84,11 +84,14 @@ class Bench:
         data = self.run.values.get(value)
         return isinstance(data, Tensor) and bool(data.numel()) and not bool(data.any())
 
-    def swamped(self, op: Op) -> bool:
-        """Whether a number goes in that swallows what is added to it: a state's 1e38 for "nothing yet"."""
-        given = (self.run.values.get(v) for v in op.inputs() if self.activation(v) is None)
-        floats = (t for t in given if isinstance(t, Tensor) and t.is_floating_point())
-        return any(bool((t.abs() > _SWAMPING).any()) for t in floats)
+    def without_extremes(self, op: Op) -> dict[Value, Tensor]:
+        """Constants with zeros for numbers that swallow what is added to them: 1e38 for "nothing yet"."""
+        found = {}
+        for value in op.inputs():
+            data = self.run.values.get(value) if self.activation(value) is None else None
+            if isinstance(data, Tensor) and data.is_floating_point() and bool((data.abs() > _EXTREME).any()):
+                found[value] = data.masked_fill(data.abs() > _EXTREME, 0.0)
+        return found
 
     def _dealt(self, op: Op) -> dict[Value, Tensor]:
         """Rows dealt out to experts in equal parts, as the lowering does where the router decides."""
@@ -179,7 +182,7 @@ class Bench:
 
 _EXPERTS = frozenset({"aten._grouped_mm", "transformers.grouped_mm_fallback"})
 
-_SWAMPING = 1e30
+_EXTREME = 1e30
 
 _NEGATIVE = frozenset({"aten.prelu"})
 """A slope acts on what is negative only."""
