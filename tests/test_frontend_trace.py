@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import wsgraph
+from wsgraph.compiler import trace
 from wsgraph.errors import FrontendError, InputShapeError, LoweringError, UnsupportedOperatorError
 
 
@@ -121,6 +122,25 @@ def test_a_forward_with_a_path_for_tracing_that_does_not_work():
     assert "frontend: torch.export, the forward not told that it is traced" in stream.structure.meta["notes"]
     assert stream.ledger().total("lowered") == 20
     assert not torch.compiler.is_compiling()
+
+
+class Switching(Net):
+    def forward(self, x):
+        with torch.no_grad():
+            scale = x.square().mean()
+        with torch.set_grad_enabled(True):
+            x = x / scale
+        with torch.enable_grad():
+            return self.layer(x)
+
+
+def test_switches_of_gradients_are_no_operators():
+    before = torch.set_grad_enabled
+    graph = trace(Switching(), "1x4")
+    assert graph.frontend == "torch.export"
+    assert {op.key for op in graph.ops} == {"aten.square", "aten.mean", "aten.div", "aten.linear"}
+    assert torch.set_grad_enabled is before
+    assert torch.is_grad_enabled()
 
 
 def test_the_main_frontend_is_named():

@@ -70,6 +70,29 @@ def test_help_loads_nothing_heavy():
     assert not set(heavy) & set(done.stderr.split())
 
 
+ENDING = """
+import atexit, sys, threading
+from wsgraph.cli.main import program
+atexit.register(print, "handlers have run")
+{before}
+program()
+"""
+THREAD = "threading.Thread(target=lambda: (threading.Event().wait(0.5), print('waited for'))).start()"
+
+
+@pytest.mark.parametrize(
+    ("before", "arguments", "expected"),
+    [
+        ("", ("--version",), (0, [f"wsgraph {wsgraph.__version__}", "handlers have run"])),
+        ("", ("inspect", "nowhere.wsg"), (1, ["handlers have run"])),
+        (THREAD, ("inspect", "nowhere.wsg"), (1, ["waited for", "handlers have run"])),
+    ],
+)
+def test_the_program_leaves_at_once_but_loses_nothing(before, arguments, expected):
+    done = python("-c", ENDING.format(before=before), *arguments)
+    assert (done.returncode, done.stdout.splitlines()) == expected
+
+
 @pytest.fixture(scope="module")
 def wheel_target(tmp_path_factory):
     """wsgraph and the example plugin, installed from wheels into a folder of their own."""

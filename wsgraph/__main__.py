@@ -1,8 +1,8 @@
 """``python -m wsgraph``: the same program as ``wsgraph``."""
 
-from wsgraph.cli.main import main
+from wsgraph.cli.main import program
 
 __all__: list[str] = []
 
 if __name__ == "__main__":
-    main()
+    program()

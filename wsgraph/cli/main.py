@@ -5,9 +5,11 @@ Exit codes: 0 done; 1 the model or file cannot be processed; 2 wrong usage; 130 
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
+import threading
 import traceback
 import warnings
 from typing import Annotated
@@ -19,12 +21,33 @@ from wsgraph.cli.commands import add_commands
 from wsgraph.errors import WsgraphError
 from wsgraph.lowering.plugins import BUILTIN_COMMANDS, load_plugins
 
-__all__ = ["DEBUG_VARIABLE", "main"]
+__all__ = ["DEBUG_VARIABLE", "main", "program"]
 
 DEBUG_VARIABLE = "WSGRAPH_DEBUG"
 # Imports and graphs are millions of objects that live to a command's end; looking for cycles among them as
 # often as Python does by default takes a tenth of the time.
 COLLECTOR_THRESHOLDS = (50_000, 20, 100)
+
+
+def program() -> None:
+    """The process ``wsgraph``: :func:`main`, then out at once.
+
+    An interpreter that ends by itself frees what torch and a graph are made of object by object, which takes
+    a second. Threads that somebody may be waiting for, or output that cannot be written, are left to it.
+    """
+    try:
+        main()
+    except SystemExit as leaving:
+        waiting = [t for t in threading.enumerate() if not t.daemon and t is not threading.main_thread()]
+        if waiting or not isinstance(leaving.code, int):
+            raise
+        try:
+            atexit._run_exitfuncs()  # noqa: SLF001  os._exit does not run them; multiprocessing calls it too
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except OSError:
+            raise leaving from None
+        os._exit(leaving.code)
 
 
 def main() -> None:

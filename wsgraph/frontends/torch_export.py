@@ -72,10 +72,28 @@ def export_module(module: nn.Module, inputs: tuple[Tensor, ...]) -> ExportedProg
             return torch.export.export(module, examples, strict=False)
 
 
+class _GradientsStayOff(torch.set_grad_enabled):
+    """``torch.set_grad_enabled``, and so ``torch.no_grad``, where gradients are off anyway."""
+
+    def __init__(self, mode: bool) -> None:
+        self.mode, self.prev = mode, False
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+
 @contextlib.contextmanager
 def _graphs_alone() -> Iterator[None]:
-    """torch.export without what nothing here reads: each pass's graph as Python, each node's stack trace."""
+    """torch.export without what nothing here reads.
+
+    Each pass's graph as Python, each node's stack trace, and switches of gradients: torch.export makes a
+    graph of its own of what is between two of them, and puts it back.
+    """
     with contextlib.ExitStack() as stack:
+        stack.enter_context(patch.object(torch, "set_grad_enabled", new=_GradientsStayOff))
         stack.enter_context(_use_lazy_graph_module(should_use=True))
         if hasattr(torch.fx.config, _WITHOUT_TRACES):  # torch >= 2.12
             stack.enter_context(patch.object(torch.fx.config, _WITHOUT_TRACES, new=True))

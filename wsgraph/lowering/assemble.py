@@ -73,11 +73,12 @@ class _Assembler:
         kept = _live_blocks(builder)
         order = sorted(kept, key=lambda b: (b.t, b.number))
         number = {id(b): k for k, b in enumerate(order)}
-        place = torch.full((builder.num_nodes, 2), -1, dtype=torch.int64)
+        blocks = torch.full((builder.num_nodes,), -1)
+        positions = blocks.clone()
         for block in order:
-            place[block.ids, 0] = number[id(block)]
-            place[block.ids, 1] = torch.arange(block.size)
-        key = place[:, 0] * _STRIDE + place[:, 1]
+            blocks.index_fill_(0, block.ids, number[id(block)])
+            positions.index_copy_(0, block.ids, torch.arange(block.size))
+        key = blocks * _STRIDE + positions
         nodes = tuple(self.node(b, number[id(b)]) for b in order)
         edges: list[EdgeBlock] = []
         origin: dict[int, Edges] = {}
@@ -86,6 +87,7 @@ class _Assembler:
             origin[edge.id] = e
             edges.append(edge)
         members = tuple(block.ids for block in order)
+        place = torch.stack([blocks, positions], 1)
         return Assembled(nodes, tuple(edges), self.indices, self.derived, origin, place, members)
 
     def node(self, block: Nodes, number: int) -> NodeBlock:
