@@ -52,6 +52,21 @@ def test_paper_sizes_are_those_of_app_g_1_2(sirens):
     assert (task.hidden, task.conv_dropout) == (256, 0.5)
 
 
+def test_copies_are_other_sirens_of_training_images(sirens):
+    task, _ = inr_task(sirens, replace(TINY, copies=2), lambda _: None)
+    plain, _ = inr_task(sirens, TINY, lambda _: None)
+    rows, validation, test = task.parts
+    assert [len(part) for part in task.parts] == [3 * 14, 2, 4]
+    assert torch.equal(validation, plain.parts[1])
+    assert torch.equal(test, plain.parts[2])
+    images = task.images[rows].view(3, 14, -1)
+    assert torch.equal(images, images[:1].expand_as(images))
+    assert torch.equal(images[0], plain.images[:14].flatten(1))
+    assert torch.equal(task.labels[rows].view(3, 14), plain.labels[:14].expand(3, 14))
+    weights = {tuple(s.state_dict()["layers.0.weight"].flatten().tolist()) for s in task.chosen(rows)}
+    assert len(weights) == 42
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_runs_and_is_kept(method, sirens, tmp_path):
     found = inr_classify(tmp_path, TINY, [method], 1, lambda _: None, sirens=sirens)

@@ -17,7 +17,7 @@ from wsgraph_encoders.experiments.inr_methods import METHODS, InrTask, classify_
 from wsgraph_encoders.experiments.results import Results, told, write_whole
 from wsgraph_encoders.inr2jls import INR2JLSConfig
 from wsgraph_encoders.inrs import Siren, canonical, unstack
-from wsgraph_encoders.inrs.dataset import mnist_sirens
+from wsgraph_encoders.inrs.dataset import Inrs, mnist_sirens
 from wsgraph_encoders.plots.figures import new_figure, write_figure
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class InrClassifySettings:
 
     Attributes:
         images: of the 5,000; each becomes a SIREN. A tenth validates, a fifth tests.
+        copies: further SIRENs of each training image, from other initialisations (App. G.1.1: 10).
         size: ``small`` for a few CPU cores, ``paper`` for App. G.1.2.
         steps: of reconstruction, and of training an encoder end to end.
         classifier_steps: of classifiers over a frozen encoder.
@@ -47,6 +48,7 @@ class InrClassifySettings:
     """
 
     images: int = 5000
+    copies: int = 0
     size: Literal["small", "paper"] = "small"
     steps: int = 800
     classifier_steps: int = 400
@@ -80,18 +82,18 @@ def inr_task(
     n, place = settings.images, choose_device(device)
     if n < 10:
         raise EncoderError(f"a study needs at least 10 images to split, got {n}")
-    inrs = mnist_sirens(folder, n, steps=settings.siren_steps, progress=progress)
+    train, validation, small = n - n // 10 - n // 5, n // 10, settings.size == "small"
+    inrs = _fitted(folder, settings, train, progress)
     compiled = wsgraph.compile(Siren(), "1x2")
     stacked = canonical(inrs.stacked) if settings.canonical else inrs.stacked
     states = unstack({name: tensor.to(place) for name, tensor in stacked.items()})
     streams = [compiled.bind(state) for state in states]
-    train, validation, small = n - n // 10 - n // 5, n // 10, settings.size == "small"
-    rows = torch.arange(n)
+    rows, more = torch.arange(n), torch.arange(n, len(inrs.labels))
     task = InrTask(
         streams,
         inrs.images.to(place),
         inrs.labels.to(place),
-        (rows[:train], rows[train : train + validation], rows[train + validation :]),
+        (torch.cat([rows[:train], more]), rows[train : train + validation], rows[train + validation :]),
         INR2JLSConfig.small() if small else INR2JLSConfig.paper(),
         # A narrow classifier does not learn its training networks with the paper's dropout.
         hidden=64 if small else 256,
@@ -104,6 +106,21 @@ def inr_task(
         clip=settings.clip,
     )
     return task, float(inrs.psnr().mean())
+
+
+def _fitted(
+    folder: Path, settings: InrClassifySettings, train: int, progress: Callable[[str], object]
+) -> Inrs:
+    """A SIREN of each image, then the copies of the first ``train``."""
+    counts = [settings.images, *[train] * settings.copies]
+    inrs = [
+        mnist_sirens(folder, count, seed, settings.siren_steps, progress) for seed, count in enumerate(counts)
+    ]
+    return Inrs(
+        {name: torch.cat([each.stacked[name] for each in inrs]) for name in inrs[0].stacked},
+        torch.cat([each.images for each in inrs]),
+        torch.cat([each.labels for each in inrs]),
+    )
 
 
 def inr_classify(

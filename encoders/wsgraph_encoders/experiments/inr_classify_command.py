@@ -21,6 +21,9 @@ def inr_classify_command(  # noqa: PLR0913  a command's options are its argument
         Path | None, typer.Option(metavar="DIR", help="Where fitted SIRENs are kept; DIR/sirens by default.")
     ] = None,
     images: Annotated[int, typer.Option(min=10, max=5000, help="MNIST images to fit and classify.")] = 5000,
+    copies: Annotated[
+        int, typer.Option(min=0, help="Further SIRENs of each training image, from other initialisations.")
+    ] = 0,
     methods: Annotated[
         list[str] | None,
         typer.Option(
@@ -57,7 +60,7 @@ def inr_classify_command(  # noqa: PLR0913  a command's options are its argument
 
     out = Output(as_json=as_json)
     settings = InrClassifySettings(
-        images, size, steps, classifier_steps, batch, learning_rate, canonical=canonical
+        images, copies, size, steps, classifier_steps, batch, learning_rate, canonical=canonical
     )
     found = inr_classify(output, settings, methods or _METHODS, seeds, out.line, sirens=sirens, device=device)
     rows = [

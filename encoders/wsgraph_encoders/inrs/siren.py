@@ -74,6 +74,10 @@ def render(stacked: Mapping[str, Tensor], points: Tensor) -> Tensor:
     return x
 
 
+_SHOWN = 250
+"""Networks rendered at a time: activations at every pixel take hundreds of kilobytes a network."""
+
+
 def psnr(stacked: Mapping[str, Tensor], images: Tensor) -> Tensor:
     """Peak signal-to-noise ratio of each SIREN against its image, in dB: ``[n]``.
 
@@ -82,9 +86,12 @@ def psnr(stacked: Mapping[str, Tensor], images: Tensor) -> Tensor:
         images: ``[n, h, w]`` or ``[n, channels, h, w]`` in [0, 1].
     """
     target = images.unsqueeze(1) if images.dim() == 3 else images
-    shown = render(stacked, coordinates(*target.shape[-2:]))
-    error = (shown - target.flatten(2).transpose(1, 2)).square().mean((1, 2))
-    return -10 * error.log10()
+    points, wanted = coordinates(*target.shape[-2:]), target.flatten(2).transpose(1, 2)
+    errors = [
+        (render({name: t[rows] for name, t in stacked.items()}, points) - wanted[rows]).square().mean((1, 2))
+        for rows in torch.split(torch.arange(len(wanted)), _SHOWN)
+    ]
+    return -10 * torch.cat(errors).log10()
 
 
 def unstack(stacked: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
