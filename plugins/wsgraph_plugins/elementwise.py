@@ -21,7 +21,7 @@ _LINEAR = frozenset({*_SUMS, "aten.mul", "aten.div", "aten.neg", "aten.masked_fi
 
 _SHAPE_KEEPING = (
     "softmax", "_softmax", "_safe_softmax", "log_softmax", "_log_softmax", "tril", "triu", "masked_fill",
-    "hardswish", "log_sigmoid", "floor_divide", "where", "__and__", "__or__", "__xor__", "__lshift__",
+    "hardswish", "log_sigmoid", "floor_divide", "__and__", "__or__", "__xor__", "__lshift__",
     "__rshift__",
 )  # fmt: skip
 """Operators of torch's without its pointwise tag that keep every neuron where it is."""

@@ -1,5 +1,6 @@
 """Masked weights: what a mask takes away is an edge of weight zero, and the proof knows."""
 
+import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import nn
@@ -33,6 +34,41 @@ def test_a_pruned_network_verifies():
     first = prune.l1_unstructured(nn.Linear(6, 5), "weight", 0.5)
     model, x = nn.Sequential(first, nn.ReLU(), nn.Linear(5, 2)), torch.randn(2, 6)
     assert_wiring(model, x, samples=30)
+    assert wsgraph.verify(wsgraph.compile(model, x), model, x).ok
+
+
+class Choosing(nn.Module):
+    """Two layers' neurons, chosen by a mask that is no parameter."""
+
+    def __init__(self, mask, sites):
+        super().__init__()
+        self.first, self.second = (nn.Conv1d(2, 6, 1) if sites else nn.Linear(4, 6) for _ in range(2))
+        self.out = nn.Conv1d(6, 3, 1) if sites else nn.Linear(6, 3)
+        self.mask = mask
+
+    def forward(self, x):
+        return self.out(torch.where(self.mask, self.first(x), self.second(x).relu()))
+
+
+@pytest.mark.parametrize(
+    "mask", [torch.tensor([True, True, False, True, False, False]), torch.tensor([True]), torch.tensor(False)]
+)
+def test_a_known_mask_leaves_each_place_one_neuron(mask):
+    torch.manual_seed(0)
+    model, x = Choosing(mask, sites=False), torch.randn(2, 4)
+    assert_wiring(model, x, samples=36)
+    stream = wsgraph.compile(model, x)
+    (last,) = [e for e in stream.edge_blocks if e.attrs.get("scope") == "out"]
+    assert last.src.size == 6
+    assert [n.attrs["role"] for n in stream.node_blocks] == ["input", "hidden", "hidden", "output"]
+    assert wsgraph.verify(stream, model, x).ok
+
+
+def test_a_known_mask_over_channels_and_positions():
+    torch.manual_seed(0)
+    mask = (torch.arange(6)[:, None] + torch.arange(5)) % 2 == 0
+    model, x = Choosing(mask, sites=True), torch.randn(2, 2, 5)
+    assert_wiring(model, x, samples=36)
     assert wsgraph.verify(wsgraph.compile(model, x), model, x).ok
 
 

@@ -28,6 +28,7 @@ __all__ = [
 BUILTIN_PLUGINS: tuple[str, ...] = (
     "wsgraph_plugins.movement",
     "wsgraph_plugins.elementwise",
+    "wsgraph_plugins.where",
     "wsgraph_plugins.linear",
     "wsgraph_plugins.einsum",
     "wsgraph_plugins.conv",
