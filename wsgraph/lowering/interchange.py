@@ -15,7 +15,7 @@ import torch
 
 from wsgraph.lowering.interchange_axes import NeuronCache, rows
 from wsgraph.lowering.interchange_constants import Constants
-from wsgraph.lowering.interchange_notes import SCALES, Notes
+from wsgraph.lowering.interchange_notes import SCALES, Notes, digest
 from wsgraph.lowering.interchange_ops import (
     ARG_REDUCTIONS,
     HOMOGENEOUS,
@@ -256,15 +256,16 @@ class _Gatherer:
         for k, letter in enumerate(own):
             if letter not in letters:
                 data = data.unsqueeze(k)
-        data = data.expand(*sizes, *data.shape[len(sizes) :]).reshape(small.numel(), -1)
+        kinds = digest(data.flatten(len(sizes)) if rest else data.unsqueeze(-1))
+        kinds = kinds.expand(sizes).reshape(-1, 1)
         labels = rows(small, axis.dims).reshape(-1)
         if axis.is_nodes:
-            self.notes.tell_apart(labels, data)
+            self.notes.tell_apart(labels, kinds)
             return
         assert axis.attention is not None
         for _, table in axis.attention.sources:
             picked = table[labels]
-            self.notes.tell_apart(picked.reshape(-1), data.repeat_interleave(picked.shape[1], 0))
+            self.notes.tell_apart(picked.reshape(-1), kinds.repeat_interleave(picked.shape[1], 0))
 
     def _couple(self, value: Value, dims: tuple[int, ...], split: int) -> None:
         x = self._activation(value)

@@ -13,7 +13,7 @@ from wsgraph.provenance.axes import distinct_rows
 if TYPE_CHECKING:
     from wsgraph.lowering.assemble import Assembled
 
-__all__ = ["SCALES", "Notes"]
+__all__ = ["SCALES", "Notes", "digest"]
 
 SCALES = ("positive_scale", "sign")
 """Kinds of scale: any positive factor, or -1."""
@@ -65,7 +65,7 @@ class Notes:
             return
         if bool((rows == rows[:1]).all()):
             return
-        kind = _digest(rows)
+        kind = digest(rows)
         order = torch.argsort(ids, stable=True)
         ordered = ids[order]
         starts = torch.searchsorted(ordered, ordered)
@@ -161,8 +161,8 @@ def _scramble(numbers: Tensor) -> Tensor:
     return x ^ (x >> 31)
 
 
-def _digest(rows: Tensor) -> Tensor:
-    """A hash of each row ``[k, width]``, by its numbers' bits."""
+def digest(rows: Tensor) -> Tensor:
+    """A hash of each row ``[..., width]``, by its numbers' bits: ``[...]``."""
     bits = rows.double().view(torch.int64) if rows.is_floating_point() else rows.long()
-    columns = _scramble(torch.arange(1, rows.shape[1] + 1))
-    return _scramble(_scramble(bits) ^ columns).sum(1)
+    columns = _scramble(torch.arange(1, rows.shape[-1] + 1))
+    return _scramble(_scramble(bits) ^ columns).sum(-1)
