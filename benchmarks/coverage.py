@@ -109,7 +109,7 @@ def main() -> None:
     if not options.fresh:
         cases = [c for c in cases if c.key not in results or (options.failed and "error" in results[c.key])]
     run(cases, results, options)
-    rows = [results[case.key] for case in all_cases(every_timm_model=options.all) if case.key in results]
+    rows = [results[case.key] for case in all_cases(every_timm_model=True) if case.key in results]
     print(summary(rows))
     if not (options.only or options.family):
         PAGE.write_text(markdown(rows))

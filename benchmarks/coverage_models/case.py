@@ -21,7 +21,7 @@ class Case:
     """A network and its place in the table.
 
     Attributes:
-        group: ``timm``, ``torchvision``, ``transformers`` or ``classics``.
+        group: ``timm``, ``timm-further``, ``torchvision``, ``transformers`` or ``classics``.
         family: the row of the table; timm's module, torchvision's model, ...
         name: the model.
         build: makes it, and says what goes in.

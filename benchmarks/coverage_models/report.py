@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
+
+from coverage_models.timm_families import FURTHER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -11,6 +14,7 @@ __all__ = ["markdown", "summary", "verdict"]
 
 GROUPS = {
     "timm": "timm module families (smallest model of each)",
+    FURTHER: "other timm models that were tried",
     "torchvision": "torchvision models",
     "transformers": "transformers, tiny configurations",
     "classics": "torch's own modules and well-known networks",
@@ -27,6 +31,10 @@ unused (never reached from the output). A network with an opaque parameter count
 round trip through a file, the influence of neurons along edges and nowhere else, and the symmetries, by
 running the model in float64. A network whose proof needs more time or memory than the limit has a dash.
 """
+FURTHER_HEAD = """Compiled only. Timestamps and edges are the largest among them, seconds are of all together.
+
+| family | compiled | timestamps | edges | seconds | models |
+|---|--:|--:|--:|--:|---|"""
 COLUMNS = (
     "| family | model | frontend | timestamps | nodes | edges | lowered | derived | tied | unused | seconds "
     "| verified |"
@@ -69,12 +77,27 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
             continue
         parts.append(f"## {title}: {sum(map(compiled, own))} of {len(own)}\n")
         good = [row for row in own if compiled(row)]
-        parts.append("\n".join([COLUMNS, "|---|---|---|" + "--:|" * 8 + "---|", *map(_line, good)]) + "\n")
+        if group == FURTHER:
+            parts.append("\n".join([FURTHER_HEAD, *_families(good)]) + "\n")
+        else:
+            rule = "|---|---|---|" + "--:|" * 8 + "---|"
+            parts.append("\n".join([COLUMNS, rule, *map(_line, good)]) + "\n")
         parts.extend(f"- `{row['name']}`: {why}\n" for row in good for why in _doubts(row))
         bad = [f"- `{row['name']}` ({row['family']}): {_reason(row)}" for row in own if not compiled(row)]
         if bad:
             parts.append("\n".join(["Not covered:", "", *bad]) + "\n")
     return "\n".join(parts)
+
+
+def _families(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A line a family."""
+    lines = []
+    for family, group in groupby(sorted(rows, key=lambda r: (r["family"], r["name"])), lambda r: r["family"]):
+        own = list(group)
+        most = [max(row[key] for row in own) for key in ("timestamps", "edges")]
+        cells = [family, len(own), *(f"{n:,}" for n in most), f"{sum(row['seconds'] for row in own):.1f}"]
+        lines.append(f"| {' | '.join(map(str, cells))} | {', '.join(row['name'] for row in own)} |")
+    return lines
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""timm: the smallest model of every module, or all of them."""
+"""timm: the smallest model of every module, and all others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from wsgraph.frontends.libraries import import_library
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["timm_cases"]
+__all__ = ["FURTHER", "timm_cases"]
+
+FURTHER = "timm-further"
+"""Group of the models that are not their family's smallest."""
 
 SIZES = Path(__file__).with_name("timm_smallest.json")
 """Smallest model of each family; counting parameters of 1,370 models takes minutes, so it is kept."""
@@ -33,8 +36,8 @@ def timm_cases(*, every_model: bool) -> list[Case]:
         module = models.model_entrypoint(name).__module__.rpartition(".")[2]
         families.setdefault(module, []).append(name)
     smallest = json.loads(SIZES.read_text())
-    return [
-        Case("timm", family, name, partial(build, name))
-        for family, names in sorted(families.items())
-        for name in (names if every_model else [smallest.get(family, names[0])])
-    ]
+    cases = []
+    for family, names in sorted(families.items()):
+        first = smallest.get(family, names[0])
+        cases += [Case("timm" if n == first else FURTHER, family, n, partial(build, n)) for n in names]
+    return [case for case in cases if every_model or case.group != FURTHER]
