@@ -50,6 +50,20 @@ def test_results_of_operators_with_several():
     assert torch.equal(evaluate(derived(build.text(), (2, 2), "w"), {"w": weight}), weight[:, 2:])
 
 
+def test_weights_in_float64_make_everything_float64():
+    """Whether the recipe asks for float32, takes torch's own type, or reads a constant."""
+    build = RecipeBuilder()
+    places = build.call("aten.arange.default", 3, dtype=torch.float32, device=torch.device("cpu"))
+    ones = build.call("aten.ones.default", [3], device=torch.device("cpu"))
+    row = build.call("aten.add.Tensor", build.call("aten.add.Tensor", places, ones), Source("const"))
+    build.call("aten.matmul.default", row, build.call("aten.to.dtype", Source("w"), torch.float32))
+    recipe = derived(build.text(), (2,), *build.sources)
+    weight, constant = torch.randn(3, 2, dtype=torch.float64), torch.tensor([0.5, 1.5, 2.5])
+    got = evaluate(recipe, {"w": weight, "const": constant})
+    torch.testing.assert_close(got, torch.tensor([1.5, 3.5, 5.5], dtype=torch.float64) @ weight)
+    assert evaluate(recipe, {"w": weight.float(), "const": constant}).dtype is torch.float32
+
+
 def test_positions_made_from_nothing():
     build = RecipeBuilder()
     places = build.call("aten.arange.start", 0, 4, dtype=torch.float32, device=torch.device("cpu"))

@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from wsgraph.errors import StructureError
 from wsgraph.events.recipe import Line, Result, Source, parse_recipe
 from wsgraph.events.recipe_ops import FACTORIES, lookup_operator
+from wsgraph.precision import widened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,31 +51,41 @@ def evaluate(derived: Derived, weights: Mapping[str, Tensor]) -> Tensor:
     """
     lines = parse_recipe(derived)
     sources = {name: weights[name] for name in derived.sources}
+    # With weights in float64 everything is, whatever types the traced model asks for.
+    wide = any(tensor.dtype is torch.float64 for tensor in sources.values())
+    adapt: Callable[[Any], Any] = widened if wide else _as_it_is
     try:
         # On meta tensors first: shapes are known, and nothing is allocated, before anything is computed.
         rehearsal = {name: torch.empty_like(tensor, device="meta") for name, tensor in sources.items()}
-        shape = _run(lines, rehearsal, "meta", _size_guard(derived, sources)).shape
+        shape = _run(lines, rehearsal, "meta", adapt, _size_guard(derived, sources)).shape
         if tuple(shape) != derived.shape:
             raise StructureError(
                 f"derived tensor {derived.name!r}: its recipe gives {list(shape)}, "
                 f"expected {list(derived.shape)}"
             )
         device = next((str(tensor.device) for tensor in sources.values()), "cpu")
-        return _run(lines, sources, device, _accept)
+        return _run(lines, sources, device, adapt, _accept)
     except (RuntimeError, TypeError, ValueError, LookupError, ArithmeticError, AssertionError) as error:
         raise StructureError(f"derived tensor {derived.name!r}: its recipe fails: {error}") from error
 
 
 def _run(
-    lines: tuple[Line, ...], sources: Mapping[str, Tensor], device: str, check: Callable[[Any], None]
+    lines: tuple[Line, ...],
+    sources: Mapping[str, Tensor],
+    device: str,
+    adapt: Callable[[Any], Any],
+    check: Callable[[Any], None],
 ) -> Tensor:
-    """Run the lines over tensors on one device; ``check`` sees each result."""
+    """Run the lines over tensors on one device.
+
+    ``adapt`` is applied to every argument and result, ``check`` sees each result.
+    """
     results: dict[str, Any] = {}
 
     def value(leaf: Any) -> Any:
         if isinstance(leaf, Source):
-            return sources[leaf.name]
-        return results[leaf.name] if isinstance(leaf, Result) else leaf
+            return adapt(sources[leaf.name])
+        return results[leaf.name] if isinstance(leaf, Result) else adapt(leaf)
 
     for line in lines:
         args, kwargs = tree_map(value, (line.args, line.kwargs))
@@ -88,7 +99,8 @@ def _run(
                 # With training=True it updates running statistics, which its schema keeps quiet about.
                 args, kwargs = tree_map(_private_copy, (args, kwargs))
             operator = lookup_operator(line.operator)
-            results[line.result] = operator(*_placed(operator, args, device), **kwargs)
+            made = operator(*_placed(operator, args, device), **kwargs)
+            results[line.result] = tree_map(adapt, made)
         check(results[line.result])
     last = results[lines[-1].result]
     if not isinstance(last, Tensor):
@@ -116,6 +128,10 @@ def _size_guard(derived: Derived, sources: Mapping[str, Tensor]) -> Callable[[An
             )
 
     return check
+
+
+def _as_it_is(leaf: Any) -> Any:
+    return leaf
 
 
 def _accept(_result: Any) -> None:

@@ -11,17 +11,12 @@ from torch import Tensor
 
 from wsgraph.ir.execute import call, execute
 from wsgraph.ir.graph import Graph, Op, Value, ValueKind
+from wsgraph.precision import WIDE, widened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["DoubleRun", "in_double", "widened"]
-
-_WIDE = {
-    **dict.fromkeys((torch.float32, torch.float16, torch.bfloat16), torch.float64),
-    **dict.fromkeys((torch.complex64, torch.complex32), torch.complex128),
-}
-"""What takes the place of narrow types."""
+__all__ = ["DoubleRun", "in_double"]
 
 
 class DoubleRun:
@@ -98,7 +93,8 @@ class DoubleRun:
 
     def _weight(self, value: Value) -> Tensor:
         if value.kind is not ValueKind.PARAMETER and value.data is not None:
-            return widened(value.data.cpu()).clone()
+            own: Tensor = widened(value.data.cpu())
+            return own.clone()
         if value.dtype.is_complex:
             return torch.randn(value.shape, generator=self._generator, dtype=torch.complex128)
         if not value.dtype.is_floating_point:
@@ -112,23 +108,18 @@ class DoubleRun:
         return torch.rand(tuple(shape), generator=self._generator, dtype=torch.float64) + 0.5
 
 
-def widened(tensor: Tensor) -> Tensor:
-    """A tensor of narrow floating-point numbers, real or complex, as one of wide ones; any other as it is."""
-    return tensor.to(_WIDE.get(tensor.dtype, tensor.dtype))
-
-
 def in_double(op: Op) -> Op:
     """The same call with every narrow floating-point type it asks for made float64."""
     kwargs = _widen(op.kwargs)
     if _makes_floats(op):
-        kwargs["dtype"] = _WIDE[op.outputs[0].dtype]
+        kwargs["dtype"] = WIDE[op.outputs[0].dtype]
     return replace(op, args=_widen(op.args), kwargs=kwargs)
 
 
 def _makes_floats(op: Op) -> bool:
     """Whether it makes a tensor from nothing, of the type that torch takes where none is asked for."""
     asked = op.arguments.get("dtype", torch.bool)
-    return not op.inputs() and asked is None and bool(op.outputs) and op.outputs[0].dtype in _WIDE
+    return not op.inputs() and asked is None and bool(op.outputs) and op.outputs[0].dtype in WIDE
 
 
 def _widen(tree: Any) -> Any:
@@ -136,9 +127,7 @@ def _widen(tree: Any) -> Any:
         return type(tree)(_widen(t) for t in tree)
     if isinstance(tree, dict):
         return {k: _widen(v) for k, v in tree.items()}
-    if isinstance(tree, torch.dtype):
-        return _WIDE.get(tree, tree)
-    return torch.device("cpu") if isinstance(tree, torch.device) else tree
+    return torch.device("cpu") if isinstance(tree, torch.device) else widened(tree)
 
 
 def _parameter_ancestors(graph: Graph) -> dict[Value, frozenset[Value]]:

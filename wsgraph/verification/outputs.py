@@ -10,7 +10,8 @@ from torch import Tensor
 
 from wsgraph.ir.execute import execute
 from wsgraph.ir.graph import ValueKind
-from wsgraph.testing.double import in_double, widened
+from wsgraph.precision import widened
+from wsgraph.testing.double import in_double
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
