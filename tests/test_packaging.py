@@ -71,11 +71,15 @@ def test_help_loads_nothing_heavy():
 
 
 ENDING = """
-import atexit, sys, threading
-from wsgraph.cli.main import program
-atexit.register(print, "handlers have run")
-{before}
-program()
+import atexit, threading
+from wsgraph.cli import main as cli
+real = cli.main
+def main():
+    atexit.register(print, "handlers have run")
+    {before}
+    real()
+cli.main = main
+cli.program()
 """
 THREAD = "threading.Thread(target=lambda: (threading.Event().wait(0.5), print('waited for'))).start()"
 
@@ -83,8 +87,8 @@ THREAD = "threading.Thread(target=lambda: (threading.Event().wait(0.5), print('w
 @pytest.mark.parametrize(
     ("before", "arguments", "expected"),
     [
-        ("", ("--version",), (0, [f"wsgraph {wsgraph.__version__}", "handlers have run"])),
-        ("", ("inspect", "nowhere.wsg"), (1, ["handlers have run"])),
+        ("pass", ("--version",), (0, [f"wsgraph {wsgraph.__version__}", "handlers have run"])),
+        ("pass", ("inspect", "nowhere.wsg"), (1, ["handlers have run"])),
         (THREAD, ("inspect", "nowhere.wsg"), (1, ["waited for", "handlers have run"])),
     ],
 )

@@ -9,7 +9,6 @@ import atexit
 import gc
 import os
 import sys
-import threading
 import traceback
 import warnings
 from typing import Annotated
@@ -33,21 +32,26 @@ def program() -> None:
     """The process ``wsgraph``: :func:`main`, then out at once.
 
     An interpreter that ends by itself frees what torch and a graph are made of object by object, which takes
-    a second. Threads that somebody may be waiting for, or output that cannot be written, are left to it.
+    a second. The handler that is registered first runs last, after threads have ended and all other handlers.
     """
+    codes: list[int] = []
+    atexit.register(_leave, codes)
     try:
         main()
     except SystemExit as leaving:
-        waiting = [t for t in threading.enumerate() if not t.daemon and t is not threading.main_thread()]
-        if waiting or not isinstance(leaving.code, int):
-            raise
-        try:
-            atexit._run_exitfuncs()  # noqa: SLF001  os._exit does not run them; multiprocessing calls it too
-            sys.stdout.flush()
-            sys.stderr.flush()
-        except OSError:
-            raise leaving from None
-        os._exit(leaving.code)
+        if isinstance(leaving.code, int):
+            codes.append(leaving.code)
+        raise
+
+
+def _leave(codes: list[int]) -> None:
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        return  # output that cannot be written is for the interpreter to report
+    for code in codes:
+        os._exit(code)
 
 
 def main() -> None:
