@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from wsgraph.errors import LoweringError
 from wsgraph.lowering.hookspecs import Register, hookimpl
 from wsgraph.lowering.interchange_ops import PICKS
-from wsgraph.provenance.axes import Activation
+from wsgraph.provenance.axes import Activation, Axis, Space, arange_along
 from wsgraph.provenance.follow import follow
-from wsgraph.provenance.moves import MOVEMENTS, mover
+from wsgraph.provenance.moves import MOVEMENTS, PADDING, mover, padded_dims
 from wsgraph.provenance.params import Constant
 from wsgraph_plugins.lookup import pick
 
@@ -45,10 +45,16 @@ def lower_movement(op: Operation, graph: LoweringGraph) -> tuple[Activation, ...
     out = []
     for k, value in enumerate(op.op.outputs):
         move = mover(op.op, k, values)
-        axes = tuple(follow(op.op, k, a, x.shape, move) for a in x.axes)
+        axes = (*(follow(op.op, k, a, x.shape, move) for a in x.axes), *_new_places(x, op))
         fresh = x.fresh if len(op.op.outputs) == 1 else None
         out.append(replace(x, shape=value.shape, axes=axes, fresh=fresh))
     return tuple(out)
+
+
+def _new_places(x: Activation, op: Operation) -> list[Axis]:
+    """Positions along dimensions of which there was one only, before others were padded to it."""
+    dims = padded_dims(op.argument("pad"), len(x.shape)) if op.key in PADDING else ()
+    return [Axis(arange_along(op.shape, d), Space(op.shape[d])) for d in sorted(dims) if x.shape[d] == 1]
 
 
 @hookimpl

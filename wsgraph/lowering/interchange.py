@@ -231,6 +231,10 @@ class _Gatherer:
                 self._pin(axis)
             elif not partners:  # alike for all neurons of a place
                 self._place(axis, [d for d, c in zip(axis.dims, own, strict=True) if c in met])
+            else:  # several may meet one neuron, each at another of its positions
+                for site in state.sites:
+                    if set(site.dims) & set(along):
+                        self._meet_constant(axis, own, site.small(), letters)
             return
         data = None if isinstance(state, ParamValue) else self.constants.fixed(other)
         if data is None:
@@ -248,7 +252,7 @@ class _Gatherer:
         return {*range(new), *(d + new for d, n in enumerate(shape) if n == 1)}
 
     def _meet_constant(self, axis: Axis, own: list[int], data: Tensor, letters: list[int]) -> None:
-        """Neurons that meet different values are told apart."""
+        """Neurons that meet different values, or different positions, are told apart."""
         small = axis.small()
         sizes = [small.shape[d] for d in axis.dims]
         rest = [d for d, letter in enumerate(letters) if letter not in own]

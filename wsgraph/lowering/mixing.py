@@ -22,6 +22,7 @@ from wsgraph.provenance.axes import (
     Activation,
     Attention,
     Axis,
+    Space,
     broadcast,
     broadcast_shape,
     distinct_rows,
@@ -110,17 +111,26 @@ def _sort(left: Activation, right: Activation, dims: tuple[int, ...]) -> _Sorted
         told = {d for s in out.sites for d in s.dims}
         for axis in operand.axes:
             along = bool(set(axis.dims) & set(dims))
-            if axis.attention is not None:
+            if axis.attention is not None and not (along and axis.is_nodes):
                 out.logits.append(axis)
             elif axis.is_sites:
                 # Summed positions are gone; what the other operand already tracks need not be told twice.
-                if not along and not set(axis.dims) <= told:
-                    out.sites.append(axis)
+                left_over = set(axis.dims) - set(dims)
+                if left_over and not left_over <= told:
+                    out.sites.append(_places(left.shape, left_over) if along else axis)
+                    told |= left_over if along else set()
             elif along or (singles and not axis.dims and _single_contraction(left, dims)):
                 out.consumed.append((tag, axis))
             elif not any(torch.equal(axis.ids(), k.ids()) and axis.dims == k.dims for k in out.kept):
                 out.kept.append(axis)
     return out
+
+
+def _places(shape: tuple[int, ...], dims: set[int]) -> Axis:
+    """Positions along some dimensions, of sums over others (patches)."""
+    sizes = [n if d in dims else 1 for d, n in enumerate(shape)]
+    labels = torch.arange(math.prod(sizes)).view(sizes)
+    return Axis(labels.expand(shape), Space(labels.numel()))
 
 
 def _note_meetings(graph: GraphBuilder, axes: _Sorted) -> None:

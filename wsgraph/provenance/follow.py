@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wsgraph.provenance.axes import Axis, restrict
+from wsgraph.provenance.moves import PADDING, padded_dims
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +34,6 @@ _RESHAPES = frozenset(
 )
 _ONE_DIM = frozenset({"aten.slice", "aten.narrow", "aten.index_select", "aten.repeat_interleave"})
 _SEVERAL_DIMS = frozenset({"aten.roll", "aten.flip"})
-_PADS = frozenset({"aten.pad", "aten.constant_pad_nd"})
 _VIEWS = frozenset(
     f"aten.{name}"
     for name in (
@@ -87,9 +87,8 @@ def _touched(op: Op, rank: int) -> set[int] | None:
         return {arguments["dim"] % rank}
     if op.key in _SEVERAL_DIMS and arguments.get("dims"):
         return {d % rank for d in arguments["dims"]}
-    if op.key in _PADS:
-        padded = arguments["pad"]
-        return {rank - 1 - k for k in range(len(padded) // 2) if padded[2 * k] or padded[2 * k + 1]}
+    if op.key in PADDING:
+        return padded_dims(arguments["pad"], rank)
     return None
 
 

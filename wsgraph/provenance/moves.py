@@ -15,9 +15,9 @@ from wsgraph.errors import LoweringError
 from wsgraph.ir.graph import Op, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-__all__ = ["IDENTITIES", "MOVEMENTS", "mover", "only_shape_matters"]
+__all__ = ["IDENTITIES", "MOVEMENTS", "PADDING", "mover", "only_shape_matters", "padded_dims"]
 
 IDENTITIES = frozenset(
     f"aten.{name}"
@@ -47,7 +47,12 @@ MOVEMENTS = frozenset(
 
 _FLOAT_ONLY = frozenset({"aten.im2col", "aten.pad"})
 _AS_RESHAPE = frozenset({"aten.view", "aten._unsafe_view", "aten.reshape", "aten._reshape_alias"})
-_PADDING = frozenset({"aten.pad", "aten.constant_pad_nd"})
+PADDING = frozenset({"aten.pad", "aten.constant_pad_nd"})
+
+
+def padded_dims(pad: Sequence[int], rank: int) -> set[int]:
+    """The dimensions to which amounts of padding, the last dimension first, add something."""
+    return {rank - 1 - k for k in range(len(pad) // 2) if pad[2 * k] or pad[2 * k + 1]}
 
 
 def only_shape_matters(key: str) -> bool:
@@ -69,7 +74,7 @@ def mover(
     """
     args = tuple(_real(a, constant, op) for a in op.args[1:])
     kwargs = {k: _real(v, constant, op) for k, v in op.kwargs.items()}
-    if op.key in _PADDING:
+    if op.key in PADDING:
         args, kwargs = _pad_with(op, args, kwargs, padding)
 
     def move(labels: Tensor) -> Any:

@@ -30,6 +30,9 @@ _SECOND_NAMES = frozenset({"aten.true_divide", "aten.clip"})
 """Pointwise operators that are others by another name, under which plugins and symmetries know them."""
 
 
+_CONVOLUTIONS = frozenset({"aten.conv1d", "aten.conv2d", "aten.conv3d"})
+
+
 def decompose(graph: Graph, lowered: Callable[[Op], bool]) -> Graph:
     """Take operators on activations apart until each is lowered.
 
@@ -52,7 +55,7 @@ def _parts(op: Op, live: set[Value], lowered: Callable[[Op], bool]) -> list[Op] 
     live.update(op.outputs)
     if op.mutates:
         live.add(op.inputs()[0])
-    if lowered(op) and op.key not in _SECOND_NAMES:
+    if lowered(op) and op.key not in _SECOND_NAMES and not _has_computed_filter(op, live):
         return [op]
     body = _body(op)
     if body is None:
@@ -64,6 +67,11 @@ def _parts(op: Op, live: set[Value], lowered: Callable[[Op], bool]) -> list[Op] 
             return None
         parts.extend(found)
     return parts
+
+
+def _has_computed_filter(op: Op, live: set[Value]) -> bool:
+    """A convolution whose filter depends on the network's input is a product of two activations."""
+    return op.key in _CONVOLUTIONS and op.arguments["weight"] in live
 
 
 def _body(op: Op) -> list[Op] | None:

@@ -1,0 +1,103 @@
+"""Convolutions whose filter the network computes from its input: hypernetworks, CondConv."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import wsgraph
+
+
+class Hyper(nn.Module):
+    """A filter, and perhaps a bias, from the mean of the input."""
+
+    def __init__(self, n=1, channels=2, filters=4, kernel=3, groups=1, bias=False, **options):
+        super().__init__()
+        self.convolve = getattr(functional, f"conv{n}d")
+        self.options = {"groups": groups, **options}
+        self.shape = (filters, channels // groups, *[kernel] * n)
+        self.first = getattr(nn, f"Conv{n}d")(2, channels, 1)
+        self.filter = nn.Linear(channels, torch.Size(self.shape).numel())
+        self.bias = nn.Linear(channels, filters) if bias else None
+        self.norm = getattr(nn, f"BatchNorm{n}d")(filters)
+        self.head = nn.Linear(filters, 3)
+
+    def forward(self, x):
+        x = self.first(x).relu()
+        mean = x.flatten(2).mean(-1)
+        bias = None if self.bias is None else self.bias(mean)[0]
+        x = self.convolve(x, self.filter(mean).reshape(self.shape), bias, **self.options)
+        return self.head(self.norm(x).relu().flatten(2).mean(-1))
+
+
+def verified(model, *shape):
+    for tensor in model.state_dict().values():
+        if tensor.is_floating_point():
+            nn.init.uniform_(tensor, 0.2, 1)
+    x = torch.rand(*shape)
+    stream = wsgraph.compile(model.eval(), x)
+    return stream, wsgraph.verify(stream, model, x, samples=30)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"n": 1, "padding": 1},
+        {"n": 3, "kernel": 2},
+        {"n": 2, "kernel": 1},
+        {"n": 2, "padding": "same", "dilation": 2},
+        {"n": 2, "padding": "valid"},
+        {"n": 2, "stride": 2, "padding": 1, "bias": True},
+        {"n": 2, "channels": 4, "groups": 2, "padding": 1},
+        {"n": 2, "channels": 4, "groups": 4, "kernel": 5, "padding": 2},
+    ],
+)
+def test_every_filter_neuron_meets_its_channel_at_its_place(options):
+    torch.manual_seed(0)
+    _, report = verified(Hyper(**options), 1, 2, *[4] * options["n"])
+    assert report.ok, report
+
+
+def test_the_places_of_a_filter_differ_on_a_map_of_one_pixel():
+    """All of a 3x3 filter but its middle sees padding, and so has no influence."""
+    torch.manual_seed(0)
+    stream, report = verified(Hyper(n=2, channels=4, groups=4, padding=1), 1, 2, 1, 1)
+    assert [check.name for check in report.checks if not check.passed] == ["influence"]
+    assert 9 not in {group.size for group in wsgraph.symmetries(stream)}
+
+
+class Mixture(nn.Module):
+    """CondConv: a mixture of filters, the weights of the mixture from the input."""
+
+    def __init__(self, channels, filters, kernel, groups=1):
+        super().__init__()
+        self.shape = (filters, channels // groups, kernel, kernel)
+        self.groups = groups
+        self.routing = nn.Linear(channels, 2)
+        self.experts = nn.Parameter(torch.empty(2, torch.Size(self.shape).numel()))
+        self.norm = nn.BatchNorm2d(filters)
+
+    def forward(self, x):
+        weight = self.routing(x.mean((2, 3))).sigmoid() @ self.experts
+        x = functional.conv2d(
+            x, weight.view(self.shape), padding=self.shape[-1] // 2, groups=self.groups * x.shape[0]
+        )
+        return self.norm(x).relu()
+
+
+def test_computed_convolutions_one_after_the_other():
+    """What one gives is a feature map for the next, though it came from a product of activations."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(2, 3, 1),
+        Mixture(3, 4, 1),
+        Mixture(4, 4, 3, groups=4),
+        Mixture(4, 3, 1),
+        Mixture(3, 3, 3, groups=3),
+        Mixture(3, 3, 1),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(3, 2),
+    )
+    _, report = verified(model, 1, 2, 4, 4)
+    assert report.ok, report
