@@ -87,6 +87,7 @@ def mix(
     kept_dims = [d for d in range(rank) if d not in dims]
     sorted_axes = _sort(left, right, dims)
     _note_meetings(graph, sorted_axes)
+    _tell_summed_logits_apart(graph, sorted_axes, dims)
     via = tuple(dict.fromkeys((*left.via, *right.via)))
     sites = remaining_axes(sorted_axes.sites, kept_dims, shape)
     if not sorted_axes.consumed and not sorted_axes.logits:
@@ -142,6 +143,17 @@ def _note_meetings(graph: GraphBuilder, axes: _Sorted) -> None:
                 pairs = broadcast([restrict(a.labels, live) for a in (left, right)])
                 _, first = distinct_rows(pairs)
                 graph.meetings.append((pairs[0].reshape(-1)[first], pairs[1].reshape(-1)[first]))
+
+
+def _tell_summed_logits_apart(graph: GraphBuilder, axes: _Sorted, dims: tuple[int, ...]) -> None:
+    """Logits without nodes that are summed up each meet another neuron, and no edge says which."""
+    for logits in axes.logits:
+        if logits.pending and set(logits.dims) & set(dims):
+            assert logits.attention is not None
+            tables = [table for _, table in logits.attention.sources]
+            for met in (*tables, *[axis.ids() for _, axis in axes.consumed]):
+                ids = torch.unique(met[met >= 0])
+                graph.placed.append((ids, torch.arange(len(ids)).unsqueeze(1)))
 
 
 def _single_contraction(left: Activation, dims: tuple[int, ...]) -> bool:
