@@ -101,3 +101,28 @@ def test_computed_convolutions_one_after_the_other():
     )
     _, report = verified(model, 1, 2, 4, 4)
     assert report.ok, report
+
+
+class Bilinear(nn.Module):
+    """x times a matrix of low rank that comes from the input."""
+
+    def __init__(self, size, rank):
+        super().__init__()
+        self.left, self.right = nn.Linear(size, size * rank), nn.Linear(size, size * rank)
+        self.size, self.rank = size, rank
+
+    def forward(self, x):
+        mean = x.mean(1)
+        left = self.left(mean).view(1, self.size, self.rank)
+        right = self.right(mean).view(1, self.rank, self.size)
+        return x @ left @ right
+
+
+def test_a_product_of_products():
+    """What stands between the two factors of the second layer has no nodes, and meets them one by one."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), Bilinear(4, 2), nn.ReLU(), Bilinear(4, 2), nn.Linear(4, 2))
+    x = torch.rand(1, 3, 3)
+    stream = wsgraph.compile(model.eval(), x)
+    report = wsgraph.verify(stream, model, x, samples=20)
+    assert report.ok, report
