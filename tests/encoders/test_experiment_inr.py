@@ -107,6 +107,71 @@ def test_the_best_validated_parameters_are_kept():
     assert torch.equal(model.weight, seen[1])
 
 
+@pytest.mark.parametrize("method", ["inr2jls", "flat"])
+def test_an_interrupted_run_ends_as_one_that_was_not(method, sirens, tmp_path):
+    """KeyboardInterrupt in each of its trainings, at every second score."""
+    settings = replace(TINY, steps=6, classifier_steps=6)
+    whole = inr_classify(tmp_path / "whole", settings, [method], 1, lambda _: None, sirens=sirens)
+    starts, lines = 0, []
+
+    def tell(line):
+        lines.append(line)
+        if "step" in line and len(lines) % 2 == 0:
+            raise KeyboardInterrupt
+
+    found = None
+    while found is None:
+        starts += 1
+        try:
+            found = inr_classify(tmp_path / "cut", settings, [method], 1, tell, sirens=sirens)
+        except KeyboardInterrupt:
+            assert list((tmp_path / "cut" / "unfinished").rglob("*.pt"))
+    assert starts >= 3
+    assert len({line for line in lines if "step" in line}) == len([line for line in lines if "step" in line])
+    runs = [each["runs"][f"{method}-0"] for each in (whole, found)]
+    for run in runs:
+        assert run.pop("seconds") > 0
+        for curve in (run["curve"], run["reconstruction"]):
+            del curve["seconds"]
+    assert runs[0] == runs[1]
+    assert not list((tmp_path / "cut" / "unfinished").rglob("*"))
+
+
+def test_a_state_that_is_damaged_or_of_another_model_is_an_error(tmp_path):
+    def run(model, state):
+        x = torch.ones(4, 1)
+        generator = torch.Generator().manual_seed(0)
+        train(
+            model,
+            lambda rows: model(x[rows]).square().mean(),
+            lambda: 0.0,
+            examples=4,
+            budget=Budget(2, 2, 0.1),
+            generator=generator,
+            state=state,
+        )
+
+    state = tmp_path / "state.pt"
+    run(nn.Linear(1, 1), state)
+    with pytest.raises(EncoderError, match=r"cannot go on from .*state\.pt"):
+        run(nn.Linear(1, 2), state)
+    for content in (b"", b"no state", state.read_bytes()[:200]):
+        state.write_bytes(content)
+        with pytest.raises(EncoderError, match=r"cannot go on from .*state\.pt"):
+            run(nn.Linear(1, 1), state)
+
+
+def test_an_unfinished_run_is_not_gone_on_with_by_other_settings(sirens, tmp_path):
+    def interrupt(line):
+        if "step" in line:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        inr_classify(tmp_path, TINY, ["flat"], 1, interrupt, sirens=sirens)
+    with pytest.raises(EncoderError, match="batch was 4, is 5"):
+        inr_classify(tmp_path, replace(TINY, batch=5), ["flat"], 1, lambda _: None, sirens=sirens)
+
+
 def test_accuracy_by_hand():
     logits = torch.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     assert accuracy(logits, torch.tensor([1, 0, 1, 1])) == 0.75

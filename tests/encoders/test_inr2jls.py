@@ -137,12 +137,16 @@ def test_permuted_hidden_neurons_change_nothing():
     assert torch.allclose(a.images, b.images, rtol=1e-10, atol=1e-12)
 
 
-def test_noise_is_for_training_only():
+def test_noise_is_added_to_images_and_in_training_only():
+    """Gaussian noise of 0.06 on what is reconstructed adds its variance to the error (App. G.3)."""
     torch.manual_seed(0)
     model, batch = INR2JLS(siren_stream(), TINY.variant("noise")), collate([siren_stream()])
-    assert not torch.equal(model(batch).images, model(batch).images)
+    images = torch.rand(1, *model(batch).images.shape[2:])
+    noisy = torch.stack([model.loss(batch, images) for _ in range(30)])
     model.eval()
-    assert torch.equal(model(batch).images, model(batch).images)
+    clean = model.loss(batch, images)
+    assert torch.equal(clean, model.loss(batch, images))
+    assert float((noisy.mean() - clean).detach()) == pytest.approx(0.06**2, rel=0.2)
 
 
 def test_inr_inr_makes_sirens_whose_pictures_it_shows():

@@ -154,7 +154,11 @@ def lock_zoo(zoo: Path) -> Iterator[None]:
 
 
 def _sweep(zoo: Path) -> None:
-    """Remove temporary files that killed writers left; nobody else writes while the lock is held."""
+    """Remove temporary files that killed writers left; nobody else writes while the lock is held.
+
+    Besides our own there are those that safetensors writes a file to before it renames it: ``.tmpXXXXXX``.
+    """
     for folder in (zoo, zoo / "structures", *(zoo / "weights").glob("*")):
-        for leftover in folder.glob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
+        for pattern in (".*.tmp", ".tmp??????"):
+            for leftover in folder.glob(pattern):
+                leftover.unlink(missing_ok=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
-import time
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -41,6 +41,7 @@ class InrClassifySettings:
         classifier_steps: of classifiers over a frozen encoder.
         batch: networks a step.
         learning_rate: of all training.
+        weight_decay: of classifiers over a frozen encoder, AdamW's (App. G.1.3).
         warmup: share of a training's steps over which the learning rate rises.
         clip: largest norm of a step's gradient.
         siren_steps: of fitting each SIREN.
@@ -54,6 +55,7 @@ class InrClassifySettings:
     classifier_steps: int = 400
     batch: int = 32
     learning_rate: float = 5e-3
+    weight_decay: float = 0.01
     warmup: float = 0.1
     clip: float = 0.3
     siren_steps: int = 100
@@ -102,6 +104,7 @@ def inr_task(
         classifier_steps=settings.classifier_steps,
         batch=settings.batch,
         learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
         warmup=settings.warmup,
         clip=settings.clip,
     )
@@ -136,7 +139,8 @@ def inr_classify(
     """Run what is not done yet; write ``inr_classify.json``, ``.md`` and ``.png``.
 
     Args:
-        folder: where results are kept, run by run.
+        folder: where results are kept, run by run; a run that is not done has its trainings' states in
+            ``unfinished``, and goes on from there.
         settings: sizes.
         methods: some of ``METHODS``.
         seeds: repetitions of each.
@@ -161,10 +165,11 @@ def inr_classify(
     for seed, method in wanted:
         run = f"{method}-{seed}"
         if run not in results.runs:
-            start = time.monotonic()
-            outcome = classify_inrs(task, method, seed, partial(told, progress, run))
-            seconds = round(time.monotonic() - start, 1)
+            kept = folder / "unfinished" / run
+            outcome = classify_inrs(task, method, seed, partial(told, progress, run), kept=kept)
+            seconds = round(outcome.curve.seconds + outcome.reconstruction.seconds, 1)
             results.add(run, {"method": method, "seed": seed, "seconds": seconds, **asdict(outcome)})
+            shutil.rmtree(kept, ignore_errors=True)
             progress(f"{run}: test accuracy {outcome.test:.4f} after {seconds:.0f} s")
     runs = {f"{method}-{seed}": results.runs[f"{method}-{seed}"] for seed, method in wanted}
     summary = {method: _summary([r for r in runs.values() if r["method"] == method]) for method in methods}

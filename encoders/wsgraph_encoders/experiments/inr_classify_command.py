@@ -53,8 +53,8 @@ def inr_classify_command(  # noqa: PLR0913  a command's options are its argument
 ) -> None:
     """Classify SIRENs of MNIST images: INR2JLS, the encoder alone, and the baselines (section 8.1).
 
-    SIRENs and runs that are done are kept: interrupted, the same command goes on where it was, and more
-    seeds or methods can be added.
+    SIRENs, runs that are done and the state of the one that is not are kept: interrupted, the same command
+    goes on where it was, and more seeds or methods can be added.
     """
     from wsgraph_encoders.experiments.inr_classify import InrClassifySettings, inr_classify
 

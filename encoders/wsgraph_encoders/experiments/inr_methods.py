@@ -18,6 +18,7 @@ from wsgraph_encoders.inr2jls import INR2JLS, FeatureMapClassifier, INR2JLSConfi
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from wsgraph.events.stream import EventStream
     from wsgraph_encoders.inr2jls.config import Variant
@@ -55,6 +56,7 @@ class InrTask:
         classifier_steps: of classifiers over a frozen encoder.
         batch: networks a step.
         learning_rate: of all training.
+        weight_decay: of classifiers over a frozen encoder.
         warmup: share of a training's steps over which the learning rate rises.
         clip: largest norm of a step's gradient.
     """
@@ -70,12 +72,13 @@ class InrTask:
     classifier_steps: int
     batch: int
     learning_rate: float
+    weight_decay: float
     warmup: float
     clip: float
 
-    def budget(self, steps: int, batch: int) -> Budget:
+    def budget(self, steps: int, batch: int, weight_decay: float = 0.0) -> Budget:
         """How long to train, by the study's learning rate."""
-        return Budget(steps, batch, self.learning_rate, self.warmup, self.clip)
+        return Budget(steps, batch, self.learning_rate, self.warmup, self.clip, weight_decay)
 
     def chosen(self, rows: Tensor) -> list[EventStream]:
         """The networks of some numbers."""
@@ -101,7 +104,9 @@ class Outcome:
     parameters: int
 
 
-def classify_inrs(task: InrTask, method: str, seed: int, progress: Callable[[str], object]) -> Outcome:
+def classify_inrs(
+    task: InrTask, method: str, seed: int, progress: Callable[[str], object], *, kept: Path | None = None
+) -> Outcome:
     """Train one method and test it.
 
     Args:
@@ -109,21 +114,51 @@ def classify_inrs(task: InrTask, method: str, seed: int, progress: Callable[[str
         method: one of ``METHODS``.
         seed: of parameters and of the order of examples.
         progress: called with lines for people.
+        kept: a folder that trainings are kept in and gone on from, ``NAME.pt`` each.
+
+    Raises:
+        EncoderError: what is kept cannot be written, or is damaged.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        generator = torch.Generator().manual_seed(seed)
+        run = _Run(torch.Generator().manual_seed(seed), progress, kept)
         if method in _RECONSTRUCTED:
             config = task.config.variant(_RECONSTRUCTED[method])
             model = INR2JLS(task.streams[0], config).to(task.images.device)
-            reconstruction = _reconstruct(model, task, generator, progress)
-            return _over_frozen(model, task, reconstruction, generator, progress)
-        return _end_to_end(_encoder(task, method), task, generator, progress)
+            return _over_frozen(model, task, _reconstruct(model, task, run), run)
+        return _end_to_end(_encoder(task, method), task, run)
 
 
-def _reconstruct(
-    model: INR2JLS, task: InrTask, generator: torch.Generator, progress: Callable[[str], object]
-) -> Curve:
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What the trainings of one run have in common."""
+
+    generator: torch.Generator
+    progress: Callable[[str], object]
+    kept: Path | None
+
+    def train(
+        self,
+        name: str,
+        model: nn.Module,
+        loss: Callable[[Tensor], Tensor],
+        score: Callable[[], float],
+        examples: int,
+        budget: Budget,
+    ) -> Curve:
+        return train(
+            model,
+            loss,
+            score,
+            examples=examples,
+            budget=budget,
+            generator=self.generator,
+            progress=partial(told, self.progress, name),
+            state=self.kept / f"{name}.pt" if self.kept else None,
+        )
+
+
+def _reconstruct(model: INR2JLS, task: InrTask, run: _Run) -> Curve:
     rows, validation, _ = task.parts
 
     def loss(numbers: Tensor) -> Tensor:
@@ -137,18 +172,10 @@ def _reconstruct(
         ]
         return -10 * float(torch.tensor(sum(errors) / len(validation)).log10())
 
-    budget = task.budget(task.steps, task.batch)
-    tell = partial(told, progress, "reconstruction, dB")
-    return train(model, loss, score, examples=len(rows), generator=generator, budget=budget, progress=tell)
+    return run.train("reconstruction", model, loss, score, len(rows), task.budget(task.steps, task.batch))
 
 
-def _over_frozen(
-    model: INR2JLS,
-    task: InrTask,
-    reconstruction: Curve,
-    generator: torch.Generator,
-    progress: Callable[[str], object],
-) -> Outcome:
+def _over_frozen(model: INR2JLS, task: InrTask, reconstruction: Curve, run: _Run) -> Outcome:
     """The encoder stays as it is, so what it makes of every network is computed once."""
     with torch.no_grad():
         features = [
@@ -171,11 +198,8 @@ def _over_frozen(
         logits = torch.cat([head(chunk) for chunk in torch.split(features[part], _CHUNK)])
         return accuracy(logits, labels[part])
 
-    budget = task.budget(task.classifier_steps, 2 * task.batch)
-    tell = partial(told, progress, "classification")
-    curve = train(
-        head, loss, score, examples=len(labels[0]), generator=generator, budget=budget, progress=tell
-    )
+    budget = task.budget(task.classifier_steps, 2 * task.batch, task.weight_decay)
+    curve = run.train("classification", head, loss, score, len(labels[0]), budget)
     with torch.no_grad():
         test = score(2)
     return Outcome(
@@ -196,9 +220,7 @@ def _encoder(task: InrTask, method: str) -> tuple[nn.Module, int]:
     return FlatMLP(stream, width), width
 
 
-def _end_to_end(
-    made: tuple[nn.Module, int], task: InrTask, generator: torch.Generator, progress: Callable[[str], object]
-) -> Outcome:
+def _end_to_end(made: tuple[nn.Module, int], task: InrTask, run: _Run) -> Outcome:
     encoder, width = made
     # A mean over nodes, each normalised, hardly differs from network to network: what differs is scaled up.
     standard = nn.BatchNorm1d(width, affine=False)
@@ -217,9 +239,7 @@ def _end_to_end(
         found = torch.cat([logits(chunk) for chunk in torch.split(task.parts[part], _CHUNK)])
         return accuracy(found, task.labels[task.parts[part]])
 
-    budget = task.budget(task.steps, task.batch)
-    tell = partial(told, progress, "end to end")
-    curve = train(model, loss, score, examples=len(rows), generator=generator, budget=budget, progress=tell)
+    curve = run.train("end-to-end", model, loss, score, len(rows), task.budget(task.steps, task.batch))
     with torch.no_grad():
         test = score(2)
     return Outcome(test, max(curve.scores), curve, Curve(), _count(model))

@@ -31,8 +31,8 @@ class INR2JLSConfig:
         target: ``image``, the paper's joint latent space; ``weights``, the INR-INR of Table 3, which makes a
             SIREN again whose picture is compared.
         generator: False leaves out the latent generator: an MLP makes the image from the memory (Table 3).
-        noise: standard deviation of noise added to weights in training, relative to each tensor's own
-            (Table 4).
+        noise: standard deviation of Gaussian noise added to the images that are reconstructed in training,
+            the other augmentation of Table 4 (App. G.3).
 
     Raises:
         EncoderError: the options contradict each other.
@@ -101,7 +101,7 @@ class INR2JLSConfig:
         changes: dict[str, dict[str, Any]] = {
             "views": {"views": VIEWS},
             "plain": plain,
-            "noise": {**plain, "noise": 0.01},
+            "noise": {**plain, "noise": 0.06},
             "no_generator": {**plain, "generator": False},
             "weights": {**plain, "target": "weights"},
             "positions": {"encoder": replace(self.encoder, position_embeddings=True)},

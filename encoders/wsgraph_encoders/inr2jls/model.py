@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from wsgraph_encoders.batch import Batch, collate
 from wsgraph_encoders.dng import DNGEncoder
 from wsgraph_encoders.errors import EncoderError
 from wsgraph_encoders.inr2jls.config import INR2JLSConfig
@@ -18,6 +17,7 @@ from wsgraph_encoders.inr2jls.views import view_of
 
 if TYPE_CHECKING:
     from wsgraph.events.stream import EventStream
+    from wsgraph_encoders.batch import Batch
 
 __all__ = ["INR2JLS", "Decoded"]
 
@@ -97,6 +97,8 @@ class INR2JLS(nn.Module):
     def loss(self, batch: Batch, images: Tensor) -> Tensor:
         """Mean squared error over all views (Eq. 8), a scalar.
 
+        In training, images have noise added first where the configuration says so (App. G.3).
+
         Args:
             batch: networks.
             images: what they hold, ``[batch, channels, h, w]``.
@@ -110,13 +112,13 @@ class INR2JLS(nn.Module):
                 f"expected images {list(expected)}, got {list(images.shape)}",
                 remedy="set grid (a quarter of the image's rows and columns) and channels of INR2JLSConfig",
             )
+        if self.training and self.config.noise:
+            images = images + self.config.noise * torch.randn_like(images)
         targets = torch.stack([view_of(images, view) for view in self.config.views], 1)
         error: Tensor = self(batch).images - targets
         return error.square().mean()
 
     def _encode(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        if self.training and self.config.noise:
-            batch = _noisy(batch, self.config.noise)
         memory = self.encoder(batch, memories=False).embedding
         return memory, None if self.generator is None else self.generator(memory)
 
@@ -131,20 +133,3 @@ def _siren_shapes(stream: EventStream) -> dict[str, tuple[int, ...]]:
             remedy="use networks of wsgraph_encoders.inrs.Siren, or another variant",
         )
     return {name: tuple(spec.shape) for name, spec in tensors.items()}
-
-
-def _noisy(batch: Batch, scale: float) -> Batch:
-    """The batch with Gaussian noise on every weight, relative to its tensor's standard deviation."""
-    streams: list[EventStream | None] = [None] * batch.size
-    for group in batch.groups:
-        for stream, position in zip(group.streams, group.positions, strict=True):
-            state = stream.state_dict()
-            noisy = {name: _jitter(tensor, scale) for name, tensor in state.items()}
-            streams[position] = stream.bind(noisy)
-    return collate(stream for stream in streams if stream is not None)
-
-
-def _jitter(tensor: Tensor, scale: float) -> Tensor:
-    if not tensor.is_floating_point() or tensor.numel() < 2:
-        return tensor
-    return tensor + scale * tensor.std() * torch.randn_like(tensor)
