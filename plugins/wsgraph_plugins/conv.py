@@ -66,12 +66,18 @@ def _drop_neurons_at_sites(graph: LoweringGraph, x: Activation, spatial: int) ->
 def _fixed_filter(
     op: Operation, graph: LoweringGraph, x: Activation, spatial: int, groups: int
 ) -> Activation:
-    """A filter that is no parameter (blurring): depthwise, it is a pooling."""
+    """A filter that is no parameter (blurring): depthwise, it is a pooling.
+
+    Raises:
+        LoweringError: it mixes channels, or a transposed convolution's depends on the input.
+    """
     channel = len(op.shape) - spatial - 1
-    if groups == x.shape[channel] == op.shape[channel]:
+    computed = isinstance(op.state(op.argument("weight")), Activation)
+    if groups == x.shape[channel] == op.shape[channel] and not computed:
         return resample(graph, x, op.shape, spatial, "blur")
+    origin = "computed" if computed else "constant"
     raise LoweringError(
-        f"{op!r} convolves with a constant filter that mixes {x.shape[channel]} channels in {groups} groups",
+        f"{op!r} convolves with a {origin} filter that mixes {x.shape[channel]} channels in {groups} groups",
         remedy="make the filter a parameter, or pass --unsupported opaque",
     )
 

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 import wsgraph
+from wsgraph.errors import LoweringError
 
 
 class Hyper(nn.Module):
@@ -56,6 +57,38 @@ def test_every_filter_neuron_meets_its_channel_at_its_place(options):
     torch.manual_seed(0)
     _, report = verified(Hyper(**options), 1, 2, *[4] * options["n"])
     assert report.ok, report
+
+
+def test_a_network_without_a_batch():
+    torch.manual_seed(0)
+
+    class Single(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.filter = nn.Conv2d(2, 3, 1), nn.Linear(3, 4 * 3 * 3 * 3)
+            self.head = nn.Linear(4, 2)
+
+        def forward(self, x):
+            x = self.first(x).relu()
+            x = functional.conv2d(x, self.filter(x.mean((1, 2))).view(4, 3, 3, 3), padding=1)
+            return self.head(x.relu().mean((1, 2)))
+
+    _, report = verified(Single(), 2, 4, 4)
+    assert report.ok, report
+
+
+def test_a_transposed_convolution_is_refused_for_what_it_is():
+    class Up(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.filter = nn.Linear(3, 3 * 2 * 2)
+
+        def forward(self, x):
+            weight = self.filter(x.mean((2, 3))).view(3, 1, 2, 2)
+            return functional.conv_transpose2d(x, weight, stride=2, groups=3)
+
+    with pytest.raises(LoweringError, match="computed filter"):
+        wsgraph.compile(Up(), "1x3x4x4")
 
 
 def test_the_places_of_a_filter_differ_on_a_map_of_one_pixel():

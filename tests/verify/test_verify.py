@@ -36,6 +36,23 @@ def test_an_honest_stream_passes(model: nn.Module) -> None:
     assert str(report).count("ok") >= 6
 
 
+class FromFeatures(nn.Module):
+    """What its inputs are cannot be worked out from its layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.layer = nn.Embedding(7, 4), nn.Linear(5, 4)
+
+    def forward(self, features: Tensor, tokens: Tensor) -> Tensor:
+        return (self.layer(features.view(1, 3, 5)) * self.table(tokens)).sum(1)
+
+
+def test_inputs_are_read_off_the_stream() -> None:
+    model = FromFeatures().eval()
+    given = (torch.rand(15), torch.ones(1, 3, dtype=torch.int64))
+    assert wsgraph.verify(wsgraph.compile(model, given), model).ok
+
+
 def test_other_weights_fail_the_round_trip(model: nn.Module) -> None:
     stream = wsgraph.compile(model, "1x3x4x4")
     state = {k: v.clone() for k, v in model.state_dict().items()}
@@ -47,9 +64,10 @@ def test_other_weights_fail_the_round_trip(model: nn.Module) -> None:
 
 def test_a_stream_of_another_model_fails(model: nn.Module) -> None:
     other = wsgraph.compile(nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2)), "1x3")
-    checks = _checks(wsgraph.verify(other, model, "1x3x4x4"))
-    assert not checks["structure"]
-    assert not checks["ledger"]
+    for report in (wsgraph.verify(other, model, "1x3x4x4"), wsgraph.verify(other, nn.Linear(3, 5))):
+        checks = _checks(report)
+        assert not checks["structure"]
+        assert not checks["ledger"]
 
 
 def _heads(s: Net, x: Tensor) -> Any:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from wsgraph.ir.graph import Graph, Op, Value, ValueKind
 
-__all__ = ["print_graph", "type_text"]
+__all__ = ["example_of", "print_graph", "type_text"]
 
 _SHORT = {
     torch.float32: "f32",
@@ -25,6 +26,13 @@ def type_text(value: Value) -> str:
     """``f32[1, 3, 224, 224]``."""
     short = _SHORT.get(value.dtype, str(value.dtype).removeprefix("torch."))
     return f"{short}[{', '.join(map(str, value.shape))}]"
+
+
+def example_of(text: str) -> Tensor:
+    """Zeros of the type that :func:`type_text` wrote."""
+    short, _, sizes = text.rstrip("]").partition("[")
+    dtype = next((d for d, name in _SHORT.items() if name == short), None) or getattr(torch, short)
+    return torch.zeros([int(size) for size in sizes.split(",") if size], dtype=dtype)
 
 
 def _argument(argument: Any) -> str:

@@ -29,7 +29,6 @@ __all__ = ["decompose"]
 _SECOND_NAMES = frozenset({"aten.true_divide", "aten.clip"})
 """Pointwise operators that are others by another name, under which plugins and symmetries know them."""
 
-
 _CONVOLUTIONS = frozenset({"aten.conv1d", "aten.conv2d", "aten.conv3d"})
 
 

@@ -46,6 +46,8 @@ def _convolution(
 ) -> Tensor:
     """Every patch times the filter; what a filter that the network computes itself comes down to."""
     sizes = weight.shape[2:]
+    if x.ndim == weight.ndim - 1:  # without a batch
+        return _convolution(x.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
     stride, dilation = (_each(given, len(sizes)) for given in (stride, dilation))
     x = torch.nn.functional.pad(x, _pads(padding, sizes, dilation))
     for d, (size, step, gap) in enumerate(zip(sizes, stride, dilation, strict=True), start=2):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from wsgraph.compiler import lower, rewrite
 from wsgraph.errors import CheckpointError, WsgraphError
@@ -15,6 +18,7 @@ from wsgraph.events.bits import same_bits
 from wsgraph.events.file import load
 from wsgraph.frontends.opening import open_model
 from wsgraph.frontends.trace import trace_source
+from wsgraph.ir.printer import example_of
 from wsgraph.lowering.assemble import assemble
 from wsgraph.lowering.finish import make_stream
 from wsgraph.lowering.plugins import load_registry
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from os import PathLike
 
-    from torch import Tensor, nn
+    from torch import Tensor
     from torch.export import ExportedProgram
 
     from wsgraph.events.stream import EventStream
@@ -57,7 +61,8 @@ def verify(
     Args:
         stream: what was compiled from the model; None compiles it first.
         model: the model, as :func:`wsgraph.compile` takes it.
-        inputs: example inputs or shapes, those that the stream was compiled with.
+        inputs: example inputs or shapes, those that the stream was compiled with; read off the stream, or
+            worked out, when left out.
         arch: the architecture of a bare state dict.
         options: the compiler's options.
         samples: pairs of neurons an edge block, permutations and groups that are tried.
@@ -72,8 +77,7 @@ def verify(
     """
     options, registry = options or CompileOptions(), load_registry()
     with compiling():
-        source = open_model(model, registry, inputs=inputs, arch=arch, allow=options.allow)
-        graph = rewrite(trace_source(source), registry)
+        source, graph = _traced(stream, model, registry, inputs=inputs, arch=arch, allow=options.allow)
         fresh = make_stream(lower(graph, registry, options), source)
     own = fresh if stream is None else stream
     checks = [_same_structure(own, fresh), _ledger(own, source.tensors)]
@@ -87,6 +91,30 @@ def verify(
         double = DoubleModel(graph, source.inputs, generator)
         checks.extend(check_permutations(own, double, samples, generator))
     return Verification(tuple(checks))
+
+
+def _traced(
+    stream: EventStream | None, model: Any, registry: Registry, *, inputs: Any, **arguments: Any
+) -> tuple[Source, Graph]:
+    """The model and its graph, for the inputs given; else for the stream's, if it is that model's at all."""
+    if inputs is None and stream is not None and isinstance(model, nn.Module):
+        noted = _compiled_with(stream, model)
+        with suppress(WsgraphError):
+            return _traced(None, model, registry, inputs=noted, **arguments)
+    source = open_model(model, registry, inputs=inputs, **arguments)
+    return source, rewrite(trace_source(source), registry)
+
+
+def _compiled_with(stream: EventStream, module: nn.Module) -> list[Tensor] | None:
+    """Inputs of the shapes that a stream notes; None where they are not the module's first arguments."""
+    noted = stream.structure.meta.get("inputs")
+    if not isinstance(noted, tuple):
+        return None
+    named = [str(text).partition(": ") for text in noted]
+    names = [name for name, _, _ in named]
+    if names != [*inspect.signature(module.forward).parameters][: len(names)]:
+        return None
+    return [example_of(kind) for _, _, kind in named]
 
 
 def _same_structure(stream: EventStream, fresh: EventStream) -> Check:
