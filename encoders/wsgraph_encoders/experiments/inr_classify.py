@@ -161,6 +161,7 @@ def inr_classify(
         raise EncoderError(f"there is no method {unknown[0]!r}", remedy=f"choose among {', '.join(METHODS)}")
     results = Results(folder / "inr_classify.json", asdict(settings))
     task, quality = inr_task(sirens or folder / "sirens", settings, progress, device=device)
+    results.start()
     wanted = [(seed, method) for seed in range(seeds) for method in methods]
     for seed, method in wanted:
         run = f"{method}-{seed}"

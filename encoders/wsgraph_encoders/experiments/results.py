@@ -19,22 +19,25 @@ class Results:
     """A JSON file with an experiment's settings and the results of its finished runs.
 
     Args:
-        path: the file; one with the same settings is gone on with. It is written at once, so that what an
-            interrupted run leaves beside it belongs to these settings.
+        path: the file; one with the same settings is gone on with.
         settings: everything that a run's result depends on, besides the run's own name.
 
     Raises:
-        EncoderError: the file cannot be read or written, or holds results of other settings.
+        EncoderError: the file cannot be read, or holds results of other settings.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
         self.path = path
         self.settings = json.loads(json.dumps(settings))
-        self.runs: dict[str, Any] = {}
-        if path.exists():
-            self.runs = _read(path, self.settings)
-        else:
-            self._write()
+        self.runs: dict[str, Any] = _read(path, self.settings) if path.exists() else {}
+
+    def start(self) -> None:
+        """Note the settings, so that what an interrupted run leaves beside the file belongs to them.
+
+        Raises:
+            EncoderError: the file cannot be written.
+        """
+        self._write()
 
     def add(self, name: str, result: Mapping[str, Any]) -> None:
         """Keep a finished run.
