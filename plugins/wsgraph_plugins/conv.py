@@ -30,7 +30,7 @@ def lower_conv(op: Operation, graph: LoweringGraph) -> Activation:
     channel = len(op.shape) - spatial - 1
     x = op.activation("input", (channel,))
     if not isinstance(weight, ParamValue) or weight.kind.value == "buffer":
-        return _fixed_filter(op, graph, x, spatial, groups)
+        return _filter_without_parameter(op, graph, x, spatial, groups)
     feature = _by_group(weight, groups, transposed)
     sources = graph.sources(_drop_neurons_at_sites(graph, x, spatial), channel)
     nodes = new_layer(graph, sources, groups * feature.shape[1], bias=op.param("bias"))
@@ -63,7 +63,7 @@ def _drop_neurons_at_sites(graph: LoweringGraph, x: Activation, spatial: int) ->
     return graph.reduce(x, dims, kept, "conv_sites").expanded(x.shape)
 
 
-def _fixed_filter(
+def _filter_without_parameter(
     op: Operation, graph: LoweringGraph, x: Activation, spatial: int, groups: int
 ) -> Activation:
     """A filter that is no parameter (blurring): depthwise, it is a pooling.

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from wsgraph.ir.graph import Graph, Op, Value, ValueKind
 
-__all__ = ["example_of", "print_graph", "type_text"]
+__all__ = ["print_graph", "spec_of", "type_text"]
 
 _SHORT = {
     torch.float32: "f32",
@@ -28,11 +27,11 @@ def type_text(value: Value) -> str:
     return f"{short}[{', '.join(map(str, value.shape))}]"
 
 
-def example_of(text: str) -> Tensor:
-    """Zeros of the type that :func:`type_text` wrote."""
+def spec_of(text: str) -> str:
+    """What :func:`type_text` wrote, as an input's shape is given: ``1x3x224x224:float32``."""
     short, _, sizes = text.rstrip("]").partition("[")
-    dtype = next((d for d, name in _SHORT.items() if name == short), None) or getattr(torch, short)
-    return torch.zeros([int(size) for size in sizes.split(",") if size], dtype=dtype)
+    name = next((str(d).removeprefix("torch.") for d, known in _SHORT.items() if known == short), short)
+    return f"{sizes.replace(', ', 'x')}:{name}"
 
 
 def _argument(argument: Any) -> str:

@@ -88,8 +88,8 @@ class GraphBuilder:
             and channels) is there when both are.
         meetings: pairs of neurons ``[n], [n]`` that a product of activations brings together one by one: a
             query's with its key's, a value's with its result's. Edges say only that their heads meet.
-        placed: (nodes ``[n]``, places ``[n, k]``): neurons that have places, which no edge says: those that
-            a parameter made of one neuron's positions.
+        placed: (nodes ``[n]``, places ``[n, k]``): neurons that differ by what no edge says: those that a
+            parameter made of one neuron's positions, and those that meet logits without nodes one by one.
         recurrences: (result, state) node numbers ``[n]``: a step's result, and the nodes that stand for it in
             the next step.
     """

@@ -234,13 +234,13 @@ class _Gatherer:
             else:  # several may meet one neuron, each at another of its positions
                 for site in state.sites:
                     if set(site.dims) & set(along):
-                        self._meet_constant(axis, own, site.small(), letters)
+                        self._meet_known(axis, own, site.small(), letters)
             return
         data = None if isinstance(state, ParamValue) else self.constants.fixed(other)
         if data is None:
             self._pin(axis)
             return
-        self._meet_constant(axis, own, data, letters)
+        self._meet_known(axis, own, data, letters)
 
     def _repeated(self, value: Value) -> set[int]:
         """Dimensions along which a value was expanded, and so is the same."""
@@ -251,7 +251,7 @@ class _Gatherer:
         new = len(value.shape) - len(shape)
         return {*range(new), *(d + new for d, n in enumerate(shape) if n == 1)}
 
-    def _meet_constant(self, axis: Axis, own: list[int], data: Tensor, letters: list[int]) -> None:
+    def _meet_known(self, axis: Axis, own: list[int], data: Tensor, letters: list[int]) -> None:
         """Neurons that meet different values, or different positions, are told apart."""
         small = axis.small()
         sizes = [small.shape[d] for d in axis.dims]

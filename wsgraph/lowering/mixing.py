@@ -119,7 +119,8 @@ def _sort(left: Activation, right: Activation, dims: tuple[int, ...]) -> _Sorted
                 left_over = set(axis.dims) - set(dims)
                 if left_over and not left_over <= told:
                     out.sites.append(_places(left.shape, left_over) if along else axis)
-                    told |= left_over if along else set()
+                    if along:
+                        told |= left_over
             elif along or (singles and not axis.dims and _single_contraction(left, dims)):
                 out.consumed.append((tag, axis))
             elif not any(torch.equal(axis.ids(), k.ids()) and axis.dims == k.dims for k in out.kept):

@@ -18,7 +18,7 @@ from wsgraph.events.bits import same_bits
 from wsgraph.events.file import load
 from wsgraph.frontends.opening import open_model
 from wsgraph.frontends.trace import trace_source
-from wsgraph.ir.printer import example_of
+from wsgraph.ir.printer import spec_of
 from wsgraph.lowering.assemble import assemble
 from wsgraph.lowering.finish import make_stream
 from wsgraph.lowering.plugins import load_registry
@@ -97,24 +97,24 @@ def _traced(
     stream: EventStream | None, model: Any, registry: Registry, *, inputs: Any, **arguments: Any
 ) -> tuple[Source, Graph]:
     """The model and its graph, for the inputs given; else for the stream's, if it is that model's at all."""
-    if inputs is None and stream is not None and isinstance(model, nn.Module):
-        noted = _compiled_with(stream, model)
+    noted = _compiled_with(stream, model) if inputs is None else None
+    if noted is not None:
         with suppress(WsgraphError):
             return _traced(None, model, registry, inputs=noted, **arguments)
     source = open_model(model, registry, inputs=inputs, **arguments)
     return source, rewrite(trace_source(source), registry)
 
 
-def _compiled_with(stream: EventStream, module: nn.Module) -> list[Tensor] | None:
-    """Inputs of the shapes that a stream notes; None where they are not the module's first arguments."""
-    noted = stream.structure.meta.get("inputs")
-    if not isinstance(noted, tuple):
+def _compiled_with(stream: EventStream | None, model: Any) -> list[str] | None:
+    """The inputs' shapes that a stream notes; None where they are not the first arguments of a module."""
+    noted = stream.structure.meta.get("inputs") if stream is not None else None
+    if not isinstance(noted, tuple) or not isinstance(model, nn.Module):
         return None
     named = [str(text).partition(": ") for text in noted]
     names = [name for name, _, _ in named]
-    if names != [*inspect.signature(module.forward).parameters][: len(names)]:
+    if names != [*inspect.signature(model.forward).parameters][: len(names)]:
         return None
-    return [example_of(kind) for _, _, kind in named]
+    return [spec_of(kind) for _, _, kind in named]
 
 
 def _same_structure(stream: EventStream, fresh: EventStream) -> Check:

@@ -154,11 +154,8 @@ def lock_zoo(zoo: Path) -> Iterator[None]:
 
 
 def _sweep(zoo: Path) -> None:
-    """Remove temporary files that killed writers left; nobody else writes while the lock is held.
-
-    Besides our own there are those that safetensors writes a file to before it renames it: ``.tmpXXXXXX``.
-    """
+    """Remove temporary files that killed writers left; nobody else writes while the lock is held."""
     for folder in (zoo, zoo / "structures", *(zoo / "weights").glob("*")):
-        for pattern in (".*.tmp", ".tmp??????"):
-            for leftover in folder.glob(pattern):
-                leftover.unlink(missing_ok=True)
+        # Ours, and those that safetensors in turn writes a file under.
+        for leftover in (*folder.glob(".*.tmp"), *folder.glob(".tmp??????")):
+            leftover.unlink(missing_ok=True)

@@ -178,8 +178,9 @@ class _Training:
             self.generator.set_state(parts["order"])
             torch.set_rng_state(parts["random"])
         except _UNREADABLE as error:
+            reason = str(error).partition("\n")[0]
             raise EncoderError(
-                f"cannot go on from {path}: {type(error).__name__}: {str(error).partition(chr(10))[0]}",
+                f"cannot go on from {path}: {type(error).__name__}: {reason}",
                 remedy="delete the file, to train this run from its start",
             ) from error
 
