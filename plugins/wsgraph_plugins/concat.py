@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,10 +11,22 @@ from torch import Tensor
 
 from wsgraph.lowering.hookspecs import Register, hookimpl
 from wsgraph.lowering.per_neuron import as_activation
-from wsgraph.provenance.axes import Activation, Axis, Space, arange_along, restrict
+from wsgraph.provenance.axes import (
+    Activation,
+    Axis,
+    Space,
+    arange_along,
+    broadcast,
+    distinct_rows,
+    restrict,
+    varying_dims,
+)
 from wsgraph.provenance.params import ParamValue
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wsgraph.ir.graph import Value
     from wsgraph.lowering.facade import LoweringGraph
     from wsgraph.lowering.operation import Operation, State
 
@@ -21,10 +34,11 @@ if TYPE_CHECKING:
 def lower_cat(op: Operation, graph: LoweringGraph) -> Activation:
     """DenseNet's and U-Net's concatenation of channels is a view; a class token joins the positions."""
     dim = int(op.argument("dim", 0)) % len(op.shape)
-    states = [s for s in (op.state(v) for v in op.argument("tensors")) if s is not None]
-    states = [s for s in states if not _is_empty(s)]
+    given = {v: s for v in op.argument("tensors") if (s := op.state(v)) is not None and not _is_empty(s)}
+    values = [v for v in op.argument("tensors") if v in given]
+    states = [given[v] for v in values]
     if _along_neurons(states, dim):
-        return _channels(graph, op, states, dim)
+        return _channels(graph, op, states, dim, values)
     return _positions(graph, op, states, dim)
 
 
@@ -44,7 +58,7 @@ def lower_stack(op: Operation, graph: LoweringGraph) -> Activation:
         parts.append(
             replace(x, shape=shape, axes=tuple(a.with_labels(a.labels.unsqueeze(dim)) for a in x.axes))
         )
-    return _channels(graph, op, list(parts), dim)
+    return _channels(graph, op, list(parts), dim, op.argument("tensors"))
 
 
 def _along_neurons(states: list[State], dim: int) -> bool:
@@ -61,7 +75,9 @@ def _size(state: State, dim: int) -> int:
     return int(shape[dim])
 
 
-def _channels(graph: LoweringGraph, op: Operation, states: list[State], dim: int) -> Activation:
+def _channels(
+    graph: LoweringGraph, op: Operation, states: list[State], dim: int, values: list[Value]
+) -> Activation:
     parts: list[Activation] = []
     for state in states:
         if isinstance(state, ParamValue):
@@ -71,18 +87,26 @@ def _channels(graph: LoweringGraph, op: Operation, states: list[State], dim: int
         else:
             parts.append(Activation(state.value.shape, ()))
     template = max(parts, key=lambda x: len(x.nodes))
-    axes = [Axis(_concatenate(parts, axis, dim)) for axis in template.nodes]
-    axes += [a for a in (_site_axis(parts, s, dim, op.shape) for s in template.sites) if a is not None]
+    rows = zip(*(_partners(template.nodes, x, dim) for x in parts), strict=True)
+    axes = [Axis(_concatenate(parts, row, dim)) for row in rows]
+    sites = [a for a in (_site_axis(parts, s, dim, op.shape) for s in template.sites) if a is not None]
+    if not any(dim in a.dims for a in sites):
+        sites += _part_axis(_part_numbers(values, parts, dim, op.shape), axes)
     via = tuple(dict.fromkeys(name for x in parts for name in x.via))
-    return Activation(op.shape, tuple(axes), via=via)
+    return Activation(op.shape, (*axes, *sites), via=via)
 
 
-def _concatenate(parts: list[Activation], axis: Axis, dim: int) -> Tensor:
+def _part_numbers(values: list[Value], parts: list[Activation], dim: int, shape: tuple[int, ...]) -> Tensor:
+    """Which of the joined values an element is of; one that is joined to itself counts once."""
+    numbers = {value: k for k, value in enumerate(dict.fromkeys(values))}
+    counts = torch.tensor([x.shape[dim] for x in parts])
+    along = torch.tensor([numbers[v] for v in values]).repeat_interleave(counts)
+    return along.view([-1 if d == dim else 1 for d in range(len(shape))]).expand(shape)
+
+
+def _concatenate(parts: list[Activation], axes: Sequence[Axis | None], dim: int) -> Tensor:
     """Labels of all parts along the dimension; -1 where a part has no such axis."""
-    pieces = []
-    for x in parts:
-        partner = _partner(axis, x, dim)
-        pieces.append(torch.full(x.shape, -1) if partner is None else partner.labels)
+    pieces = [torch.full(x.shape, -1) if a is None else a.labels for x, a in zip(parts, axes, strict=True)]
     live = sorted({dim}.union(*[_live(p) for p in pieces]))
     small = torch.cat([restrict(p, live) for p in pieces], dim)
     shape = [sum(p.shape[dim] for p in pieces) if d == dim else n for d, n in enumerate(parts[0].shape)]
@@ -93,10 +117,20 @@ def _live(labels: Tensor) -> set[int]:
     return {d for d, (n, s) in enumerate(zip(labels.shape, labels.stride(), strict=True)) if n > 1 and s}
 
 
-def _partner(axis: Axis, x: Activation, dim: int) -> Axis | None:
-    wanted = set(axis.dims) - {dim}
-    best = [a for a in x.nodes if set(a.dims) - {dim} == wanted]
-    return best[0] if best else (x.nodes[0] if x.nodes else None)
+def _partners(axes: Sequence[Axis], x: Activation, dim: int) -> list[Axis | None]:
+    """For each of some axes the one of ``x`` that goes on with it: each once, the most alike first."""
+    rest, found = [*x.nodes], dict.fromkeys(range(len(axes)), None)
+    for alike in (_same_dims, partial(_same_dims, but=dim), lambda *_: True):
+        for k, axis in enumerate(axes):
+            match = next((a for a in rest if found[k] is None and alike(axis, a)), None)
+            if match is not None:
+                rest.remove(match)
+                found[k] = match
+    return list(found.values())
+
+
+def _same_dims(a: Axis, b: Axis, but: int | None = None) -> bool:
+    return {*a.dims} - {but} == {*b.dims} - {but}
 
 
 def _site_axis(parts: list[Activation], site: Axis, dim: int, shape: tuple[int, ...]) -> Axis | None:
@@ -108,6 +142,22 @@ def _site_axis(parts: list[Activation], site: Axis, dim: int, shape: tuple[int, 
             return Axis(labels, site.space)
         return site.with_labels(restrict(site.labels, site.dims).expand(shape))
     return Axis(arange_along(shape, dim), Space(shape[dim]))
+
+
+def _part_axis(parts: Tensor, axes: Sequence[Axis]) -> list[Axis]:
+    """Where parts of a value are different functions of the same neurons (CReLU), which part it is.
+
+    Args:
+        parts: the number of the part that each element is of, in the value's shape.
+        axes: the value's node axes.
+    """
+    for axis in axes:
+        dims = {*axis.dims, *varying_dims(parts)}
+        labels, numbers = broadcast([restrict(axis.labels, dims), restrict(parts, dims)])
+        labels, numbers = labels[labels >= 0], numbers[labels >= 0]
+        if len(distinct_rows([labels, numbers])[1]) > len(distinct_rows([labels])[1]):
+            return [Axis(parts, Space(int(parts.max()) + 1))]
+    return []
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:
@@ -175,17 +225,23 @@ def lower_scatter(op: Operation, graph: LoweringGraph) -> Activation:
         and any(a.dims for a in written.nodes)
     ):
         return _positions(graph, op, [written], dim)
-    axes = tuple(Axis(_scatter_labels(op, whole, a, dim)) for a in written.nodes)
-    return Activation(op.shape, (*axes, *(s for s in whole.sites)))
+    targets = _partners(written.nodes, whole, dim)
+    nodes = [Axis(_scatter_labels(op, a, b, dim)) for a, b in zip(written.nodes, targets, strict=True)]
+    parts = _written(op, torch.zeros(op.shape, dtype=torch.int64), torch.ones(written.shape).long(), dim)
+    return Activation(op.shape, (*nodes, *whole.sites, *_part_axis(parts, nodes)))
 
 
-def _scatter_labels(op: Operation, whole: Activation, axis: Axis, dim: int) -> Tensor:
-    target = _partner(axis, whole, dim)
+def _scatter_labels(op: Operation, axis: Axis, target: Axis | None, dim: int) -> Tensor:
     labels = torch.full(op.shape, -1) if target is None else target.labels.clone()
+    return _written(op, labels, axis.labels, dim)
+
+
+def _written(op: Operation, labels: Tensor, own: Tensor, dim: int) -> Tensor:
+    """What the operator writes, written into labels."""
     if op.name == "select_scatter":
-        return labels.select_scatter(axis.labels.squeeze(dim), dim, int(op.argument("index")))
+        return labels.select_scatter(own.squeeze(dim), dim, int(op.argument("index")))
     start, end, step = (op.argument(n) for n in ("start", "end", "step"))
-    return labels.slice_scatter(axis.labels, dim, start, end, step or 1)
+    return labels.slice_scatter(own, dim, start, end, step or 1)
 
 
 @hookimpl

@@ -40,7 +40,17 @@ def lower_conv(op: Operation, graph: LoweringGraph) -> Activation:
         shared = feature.expand(sources.groups, *feature.shape)
         ids = sources.ids.reshape(sources.groups * groups, -1)
         graph.add_grouped_edges(ids, nodes, shared.reshape(len(ids), *feature.shape[1:]), sources)
+        _note_places(graph, sources, nodes, groups, channel)
     return _feature_map(op.shape, sources, nodes, channel)
+
+
+def _note_places(graph: LoweringGraph, sources: Sources, nodes: Nodes, groups: int, channel: int) -> None:
+    """Groups that read neurons at different places (one what another part of CReLU has) differ by these."""
+    for site in sources.activation.sites:
+        if channel in site.dims:
+            places = restrict(site.labels, (channel,)).reshape(groups, -1)
+            places = places.repeat_interleave(nodes.size // sources.groups // groups, 0)
+            graph.placed.append((nodes.ids, places.repeat(sources.groups, 1)))
 
 
 def _by_group(weight: ParamValue, groups: int, transposed: bool) -> ParamValue:

@@ -20,9 +20,8 @@ _LINEAR = frozenset({*_SUMS, "aten.mul", "aten.div", "aten.neg", "aten.masked_fi
 """With a constant these only scale or shift: neurons stay what they are and nothing is noted."""
 
 _SHAPE_KEEPING = (
-    "softmax", "_softmax", "_safe_softmax", "log_softmax", "_log_softmax", "tril", "triu", "masked_fill",
-    "hardswish", "log_sigmoid", "floor_divide", "__and__", "__or__", "__xor__", "__lshift__",
-    "__rshift__",
+    "softmax", "_softmax", "_safe_softmax", "log_softmax", "_log_softmax", "masked_fill", "hardswish",
+    "log_sigmoid", "floor_divide", "__and__", "__or__", "__xor__", "__lshift__", "__rshift__",
 )  # fmt: skip
 """Operators of torch's without its pointwise tag that keep every neuron where it is."""
 
@@ -39,11 +38,11 @@ def annotate(graph: LoweringGraph, x: Activation, name: str) -> Activation:
 
 def lower_elementwise(op: Operation, graph: LoweringGraph) -> Activation:
     """Any element-wise operator: the number of activations among its inputs decides."""
-    states = [s for s in (op.state(v) for v in op.tensors()) if not isinstance(s, Constant) and s is not None]
-    states = [s for s in states if not _is_buffer(s)]
-    activations = [s.expanded(op.shape) for s in states if isinstance(s, Activation)]
-    parameters = [s for s in states if isinstance(s, ParamValue)]
-    x = activations[0]
+    known = [(v, op.state(v)) for v in op.tensors()]
+    activations = [s.expanded(op.shape) for _, s in known if isinstance(s, Activation)]
+    parameters = [s for _, s in known if isinstance(s, ParamValue) and not _is_buffer(s)]
+    constants = [v.shape for v, s in known if isinstance(s, Constant) or _is_buffer(s)]
+    x = activations[0].told_apart(d for shape in constants for d in _long(shape, len(op.shape)))
     if len(activations) == 1 and not parameters:
         if op.key in _LINEAR and not (
             op.key == "aten.div" and isinstance(op.state(op.tensors()[0]), Constant)
@@ -58,7 +57,12 @@ def lower_elementwise(op: Operation, graph: LoweringGraph) -> Activation:
     return x
 
 
-def _is_buffer(state: State) -> bool:
+def _long(shape: tuple[int, ...], rank: int) -> list[int]:
+    """The dimensions of an operator's result along which an operand of this shape may differ."""
+    return [d + rank - len(shape) for d, n in enumerate(shape) if n > 1]
+
+
+def _is_buffer(state: State | None) -> bool:
     return isinstance(state, ParamValue) and state.kind.value == "buffer"
 
 
@@ -84,7 +88,12 @@ def lower_running(op: Operation, graph: LoweringGraph) -> tuple[Activation, ...]
         )
     # Where a maximum lies is no neuron's value.
     places = tuple(Activation(v.shape, x.sites) for v in op.op.outputs[1:])
-    return annotate(graph, x, op.name), *places
+    return annotate(graph, x, op.name).told_apart([dim]), *places
+
+
+def lower_triangle(op: Operation, graph: LoweringGraph) -> Activation:
+    """``tril`` and ``triu``: a mask over the last two dimensions."""
+    return lower_elementwise(op, graph).told_apart([len(op.shape) - 2, len(op.shape) - 1])
 
 
 def lower_copy(op: Operation, graph: LoweringGraph) -> Activation:
@@ -122,6 +131,8 @@ def wsgraph_register_lowerings(register: Register[Any]) -> None:
         register(f"aten.{name}", lower_running)
     for key in sorted(IDENTITIES):
         register(key, lower_identity)
+    for name in ("tril", "triu"):
+        register(f"aten.{name}", lower_triangle)
     register("aten.copy", lower_copy)
     register("aten.prelu", lower_prelu)
     register("aten.glu", lower_glu)

@@ -78,7 +78,7 @@ def _batched(
     batch = string.ascii_lowercase[: len(shape) - 2]
     first, second = batch + "mk".upper(), batch + "kn".upper()
     own, other = (second, first) if parameter_first else (first, second)
-    x = x.expanded((*shape[:-2][: len(shape) - len(x.shape)], *x.shape))
+    x = x.expanded((*shape[:-2], *x.shape[-2:]))
     other = other[len(other) - len(p.shape) :]
     # A batch dimension of size 1 is broadcast: the parameter has no part of its own there.
     live = [d for d, n in enumerate(p.shape) if n > 1 or other[d].isupper()]

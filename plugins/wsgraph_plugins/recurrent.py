@@ -147,7 +147,8 @@ def lower_layers(op: Operation, graph: LoweringGraph) -> tuple[Activation, ...]:
     groups = _weights(op, directions * int(op.argument("num_layers")))
     layers = _Layers(op, graph, op.name, sources, x.shape[along], list(states))
     results = layers.run(groups, directions)
-    out = [_sequence(op.shape, sources, [hidden for hidden, _ in results[-directions:]])]
+    sequence = _sequence(op.shape, sources, [hidden for hidden, _ in results[-directions:]])
+    out = [sequence.told_apart([along])]
     out.append(_last_step(op.op.outputs[1].shape, sources, along, [hidden for hidden, _ in results]))
     if op.name == "lstm":
         cells = [cell for _, cell in results if cell is not None]

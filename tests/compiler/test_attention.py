@@ -274,3 +274,23 @@ def test_logits_and_rotary_embeddings_leave_the_roles(prove: Prove) -> None:
     assert [role for _, role, _ in roles(stream)] == [
         "input", "hidden", "k", "v", "q", "logits", "logits", "z", "output"
     ]  # fmt: skip
+
+
+def test_a_context_beside_the_state_of_a_decoder(prove: Prove) -> None:
+    """Additive attention: the context has an axis of logits and one of the memory's neurons."""
+
+    def forward(s: Net, memory: Tensor) -> Any:
+        h, outputs = s.start(memory.mean(1)).tanh(), []
+        for _ in range(2):
+            scores = s.score((s.query(h).unsqueeze(1) + s.key(memory)).tanh()).squeeze(-1)
+            context = torch.bmm(scores.softmax(-1).unsqueeze(1), memory).squeeze(1)
+            outputs.append(s.head(torch.cat([h, context], -1)))
+            h = s.cell(torch.cat([context, outputs[-1]], -1), h)
+        return torch.stack(outputs, 1)
+
+    layers = {"start": (6, 5), "query": (5, 4), "key": (6, 4), "score": (4, 1), "head": (11, 3)}
+    parts: dict[str, nn.Module] = {name: nn.Linear(*sizes) for name, sizes in layers.items()}
+    model = Net(forward, **parts, cell=nn.GRUCell(9, 5))
+    stream = prove(model, "1x5x6")
+    report = wsgraph.verify(stream, model, "1x5x6")
+    assert report.ok, report

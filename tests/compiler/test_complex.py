@@ -136,6 +136,14 @@ ARITHMETIC: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "moved": lambda z, w: torch.cat([z, w], -1).roll(1, -1)[..., 1:5],
     "masked": lambda z, w: torch.where(torch.arange(3).view(3, 1) > 1, z, w),
     "mean": lambda z, w: (z * w).mean(-1),
+    "a number minus it": lambda z, w: 2j - z * w,
+    "exponential": lambda z, w: torch.exp(z) * w,
+    "logarithm": lambda z, w: torch.log(z + 2) * w,
+    "reciprocal": lambda z, w: z * torch.reciprocal(w + 2),
+    "square": lambda z, w: torch.square(z) + w,
+    "square root": lambda z, w: torch.sqrt(z + 2) * w,
+    "power": lambda z, w: z**3 + w,
+    "powers": lambda z, w: (z + 2) ** torch.arange(z.shape[-1]) * w,
 }
 
 

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 import wsgraph
+from tests.compiler.nets import Net, param
 from wsgraph.errors import LoweringError
 
 
@@ -158,4 +159,31 @@ def test_a_product_of_products():
     x = torch.rand(1, 3, 3)
     stream = wsgraph.compile(model.eval(), x)
     report = wsgraph.verify(stream, model, x, samples=20)
+    assert report.ok, report
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"), [("linear", (4, 6)), ("conv1d", (4, 2, 3)), ("conv_transpose1d", (2, 4, 3))]
+)
+def test_a_bias_that_the_network_computes_is_added(layer, shape):
+    torch.manual_seed(0)
+
+    def forward(s, x):
+        return getattr(functional, layer)(x, s.weight, s.bias(s.code)).tanh()
+
+    model, x = Net(forward, code=param(3), bias=nn.Linear(3, 4), weight=param(*shape)), torch.randn(1, 2, 6)
+    report = wsgraph.verify(wsgraph.compile(model.eval(), x), model, x, samples=30)
+    assert report.ok, report
+
+
+def test_a_hypernetwork_of_an_embedding_alone():
+    """Ha et al.: filter and bias of a convolution come from a learned embedding."""
+    torch.manual_seed(0)
+
+    def forward(s, x):
+        made = s.hyper(s.code)
+        return functional.conv1d(x, made[:6].view(2, 1, 3), made[6:])
+
+    model, x = Net(forward, code=param(3), hyper=nn.Linear(3, 8)), torch.randn(1, 1, 6)
+    report = wsgraph.verify(wsgraph.compile(model.eval(), x), model, x, samples=30)
     assert report.ok, report

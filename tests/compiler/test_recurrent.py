@@ -185,3 +185,15 @@ def test_gates_over_an_embedding(prove: Prove) -> None:
     model.o = nn.Linear(4, 2)
     stream = prove(model, "2x6:int64")
     assert nodes(stream)[-1] == f"n{len(stream.node_blocks) - 1} t3 output 2"
+
+
+@pytest.mark.parametrize("cell", [nn.RNNCell, nn.GRUCell, nn.LSTMCell])
+def test_a_first_step_without_input_is_a_step(prove: Prove, cell: type[nn.RNNCellBase]) -> None:
+    """A decoder's: of constants and parameters alone, it is a layer all the same, and no derived tensor."""
+
+    def forward(s: Net, x: Tensor) -> Any:
+        state = s.cell(x, s.cell(torch.zeros(1, 4)))
+        return s.head(state[0] if isinstance(state, tuple) else state)
+
+    stream = prove(Net(forward, cell=cell(4, 5), head=nn.Linear(5, 4)), "1x4")
+    assert not stream.structure.derived

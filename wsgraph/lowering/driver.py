@@ -11,6 +11,7 @@ import torch
 from wsgraph.errors import LoweringError
 from wsgraph.ir.constants import ConstantPool
 from wsgraph.ir.graph import Graph, Op, Value, ValueKind
+from wsgraph.ir.layers import TABLES, WEIGHTS
 from wsgraph.lowering.derive import Deriver, is_pure
 from wsgraph.lowering.facade import LoweringGraph
 from wsgraph.lowering.inputs import input_state
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from wsgraph.options import CompileOptions
 
 __all__ = ["Lowered", "lower_graph"]
-
-_TABLES = frozenset({"aten.embedding", "aten.embedding_bag"})
-"""Layers whatever goes in: a position table is looked up by constants."""
 
 
 @dataclass(eq=False, slots=True)
@@ -153,10 +151,10 @@ def _lower_op(lowered: Lowered, op: Op, registry: Registry, constants: ConstantP
 def _is_layer(op: Op, lowered: Lowered, registry: Registry) -> bool:
     """Whether an operator between parameters acts as a layer, its first argument a table of inputs."""
     plugins_own = not is_pure(op) and not op.key.startswith("aten.")
-    if op.key in _TABLES or (plugins_own and registry.lowerings.get(op.key) is not None):
+    if op.key in TABLES or (plugins_own and registry.lowerings.get(op.key) is not None):
         return True
-    weight = op.arguments.get("weight")
-    return op.key == "aten.linear" and isinstance(weight, Value) and _is_parameter(lowered.states[weight])
+    weight = op.arguments[WEIGHTS[op.key]] if op.key in WEIGHTS else None
+    return isinstance(weight, Value) and _is_parameter(lowered.states[weight])
 
 
 def _check_results(op: Op, results: list[State]) -> None:

@@ -75,9 +75,14 @@ class Notes:
         self.marks.index_add_(0, ordered, facts)
 
     def couple(self, ids: Tensor, groups: Tensor) -> None:
-        """The nodes of a group are normalised together."""
+        """The nodes of a group are normalised together; one of several groups stays where it is."""
         present = ids >= 0
-        self.couples.append((ids[present], groups[present]))
+        ids, groups = ids[present], groups[present]
+        _, first = distinct_rows([ids, groups])
+        ids, groups = ids[first], groups[first]
+        distinct, counts = torch.unique(ids, return_counts=True)
+        self.pin(distinct[counts > 1])
+        self.couples.append((ids, groups))
 
     def lines(self, assembled: Assembled) -> tuple[str, ...]:
         """The notes as text, one a line, over blocks and positions; index tensors are added to the blocks'.

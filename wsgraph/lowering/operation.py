@@ -93,12 +93,10 @@ class Operation:
     def as_activation(self, value: Any, dims: tuple[int, ...] = (-1,), name: str = "input") -> Activation:
         """The state of a value as an activation, see :meth:`activation`."""
         state = self.state(value)
-        if isinstance(state, ParamValue) and state.kind is ValueKind.BUFFER:
-            return Activation(state.shape, ())
+        if isinstance(state, Constant) or (isinstance(state, ParamValue) and state.kind is ValueKind.BUFFER):
+            return Activation(value.shape, ()).told_apart(range(len(value.shape)))
         if isinstance(state, ParamValue):
             return as_activation(self._graph, state, dims)
-        if isinstance(state, Constant):
-            return Activation(state.value.shape, ())
         if state is None:
             raise LoweringError(f"{self.op!r}: argument {name!r} is {value!r}, expected an activation")
         return state

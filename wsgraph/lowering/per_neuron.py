@@ -48,6 +48,8 @@ def scale_by_parameter(graph: GraphBuilder, x: Activation, p: ParamValue) -> Act
     the neuron-site pairs nodes of their own (App. F.2's 48 input nodes).
     """
     out, block, sources, positions = spread_positions(graph, x, p.shape)
+    if bool((sources < 0).any()):  # padding: without an edge its parameters would be lost
+        sources = torch.where(sources < 0, graph.constant_node(), sources)
     graph.one_to_one(sources, block, p.reshape(-1).select(0, positions), via=x.via)
     return out
 
@@ -102,6 +104,8 @@ def add_parameter(
     if met.site_dims:
         return _add_table(graph, met, p)
     rank, first = distinct_rows([met.labels])
+    if len(distinct_rows([met.labels, met.elements])[1]) > len(first):
+        return _add_to_repeated(graph, x, p)
     feature = p.from_elements(met.elements.reshape(-1)[first])
     ids = met.labels.reshape(-1)[first]
     block = met.activation.fresh
@@ -112,6 +116,14 @@ def add_parameter(
     graph.one_to_one(ids, block, Learned("identity"), via=x.via)
     attention = met.axis.attention_of(ids)
     return _replace_axis(met, Axis((rank + block.base).expand(x.shape), attention=attention), block)
+
+
+def _add_to_repeated(graph: GraphBuilder, x: Activation, p: ParamValue) -> Activation:
+    """A bias over neurons that lie at several places (CReLU): a node for each pair."""
+    out, block, sources, positions = spread_positions(graph, x, p.shape)
+    block.features["bias"] = p.reshape(-1).select(0, positions)
+    graph.one_to_one(sources, block, Learned("identity"), via=x.via)
+    return out
 
 
 def _add_table(graph: GraphBuilder, met: _Meeting, p: ParamValue) -> Activation:
@@ -131,16 +143,7 @@ def _add_table(graph: GraphBuilder, met: _Meeting, p: ParamValue) -> Activation:
     positions = graph.add_nodes(table.shape[1], role="position", t=t)
     feature = p.from_elements(table.unsqueeze(-1))
     graph.add_edge_block(positions.ids, block, feature, Pattern.DENSE, (*table.shape, 1), timed=False)
-    return _with_sites(_replace_axis(met, axis, block), met.site_dims)
-
-
-def _with_sites(x: Activation, dims: tuple[int, ...]) -> Activation:
-    """Positions that a table makes different are told apart from here on, if they were alike before."""
-    told = {d for axis in x.axes for d in axis.dims}
-    new = [
-        Axis(arange_along(x.shape, d), Space(x.shape[d])) for d in dims if d not in told and x.shape[d] > 1
-    ]
-    return replace(x, axes=(*x.axes, *new)) if new else x
+    return _replace_axis(met, axis, block).told_apart(met.site_dims)
 
 
 def _table(met: _Meeting, labels: Tensor, block: Nodes) -> Tensor:

@@ -177,11 +177,13 @@ def force(graph: GraphBuilder, x: Activation, dims: Sequence[int] | None = None)
 
 def _force_axis(graph: GraphBuilder, axis: Axis) -> Axis:
     assert axis.attention is not None
-    small = axis.small()
-    nodes = graph.add_nodes(int(small.max()) + 1, role="logits")
-    link(graph, axis.attention, nodes)
-    labels = torch.where(small >= 0, small + nodes.base, small)
-    return replace(axis.relabel(labels), pending=False)
+    small, used = axis.small(), axis.ids()
+    nodes = graph.add_nodes(len(used), role="logits")
+    # Of some logits (pairs picked out of all) only those are made nodes.
+    attention = axis.attention.rows(used.unsqueeze(1))
+    link(graph, attention, nodes)
+    labels = torch.where(small >= 0, torch.searchsorted(used, small.contiguous()) + nodes.base, small)
+    return Axis(labels.expand(axis.labels.shape), attention=attention)
 
 
 def link(graph: GraphBuilder, attention: Attention, nodes: Nodes) -> None:

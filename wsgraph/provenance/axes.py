@@ -292,6 +292,16 @@ class Activation:
         axes = tuple(a.with_labels(a.labels.transpose(-1, -2)) for a in self.axes)
         return replace(self, shape=shape, axes=axes)
 
+    def told_apart(self, dims: Iterable[int]) -> Activation:
+        """The positions along some dimensions made different, where they were alike before."""
+        told = {d for axis in self.axes for d in axis.dims}
+        new = [
+            Axis(arange_along(self.shape, d), Space(self.shape[d]))
+            for d in dims
+            if d not in told and self.shape[d] > 1
+        ]
+        return replace(self, axes=(*self.axes, *new)) if new else self
+
     @property
     def numel(self) -> int:
         """Number of elements."""

@@ -19,6 +19,7 @@ from wsgraph.errors import WsgraphError
 from wsgraph.frontends.convert import convert_body
 from wsgraph.frontends.quiet import quiet_torch
 from wsgraph.ir.graph import Graph, Op, Value, replace_values
+from wsgraph.ir.layers import is_layer
 from wsgraph.rewrites.own_decompositions import OWN_DECOMPOSITIONS
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ _SECOND_NAMES = frozenset({"aten.true_divide", "aten.clip"})
 """Pointwise operators that are others by another name, under which plugins and symmetries know them."""
 
 _CONVOLUTIONS = frozenset({"aten.conv1d", "aten.conv2d", "aten.conv3d"})
+_TRANSPOSED = frozenset({"aten.conv_transpose1d", "aten.conv_transpose2d", "aten.conv_transpose3d"})
+_WITH_BIAS = frozenset({"aten.linear", *_CONVOLUTIONS, *_TRANSPOSED})
 
 
 def decompose(graph: Graph, lowered: Callable[[Op], bool]) -> Graph:
@@ -48,12 +51,16 @@ def decompose(graph: Graph, lowered: Callable[[Op], bool]) -> Graph:
 
 
 def _parts(op: Op, live: set[Value], lowered: Callable[[Op], bool]) -> list[Op] | None:
-    """Lowered operators that do the same; None if torch has no such list. ``live``: what inputs go into."""
+    """Lowered operators that do the same; None if torch has no such list. ``live``: what holds neurons."""
     if not any(v in live for v in op.inputs()):
+        live.update(op.outputs if is_layer(op.key) else ())
         return [op]
     live.update(op.outputs)
     if op.mutates:
         live.add(op.inputs()[0])
+    if op.key in _WITH_BIAS and op.arguments["bias"] in live:
+        layer, *rest = _bias_apart(op)
+        return [*(_parts(layer, live, lowered) or [layer]), *rest]
     if lowered(op) and op.key not in _SECOND_NAMES and not _has_computed_filter(op, live):
         return [op]
     body = _body(op)
@@ -69,8 +76,24 @@ def _parts(op: Op, live: set[Value], lowered: Callable[[Op], bool]) -> list[Op] 
 
 
 def _has_computed_filter(op: Op, live: set[Value]) -> bool:
-    """A convolution whose filter depends on the network's input is a product of two activations."""
+    """A convolution whose filter the network computes is a product of two activations."""
     return op.key in _CONVOLUTIONS and op.arguments["weight"] in live
+
+
+def _bias_apart(op: Op) -> list[Op]:
+    """A layer whose bias the network computes (hypernetworks): without it, and an addition."""
+    bias, (result,) = op.arguments["bias"], op.outputs
+    spatial = len(op.arguments["weight"].shape) - 2
+    unbiased = Value(f"{result.name}.unbiased", result.shape, result.dtype)
+    shaped = Value(f"{result.name}.bias", (*bias.shape, *[1] * spatial), bias.dtype)
+    args = tuple(None if a is bias else a for a in op.args)
+    kwargs = {name: None if a is bias else a for name, a in op.kwargs.items()}
+    reshape, add = torch.ops.aten.reshape.default, torch.ops.aten.add.Tensor
+    return [
+        Op(op.key, op.target, args, kwargs, [unbiased], op.scope),
+        Op("aten.reshape", reshape, (bias, list(shaped.shape)), {}, [shaped], op.scope, aliases=True),
+        Op("aten.add", add, (unbiased, shaped), {}, [result], op.scope),
+    ]
 
 
 def _body(op: Op) -> list[Op] | None:

@@ -70,10 +70,7 @@ class _Splitter:
         elif op.key in _PART_BY_PART or op.key in MOVEMENTS or op.key in IDENTITIES:
             results = self.part_by_part(op)
         else:
-            raise UnsupportedOperatorError(
-                f"{op!r} computes with complex numbers, and it is not known what it does to their parts",
-                remedy="write it with real numbers, as torch.view_as_real gives them",
-            )
+            raise _unknown(op)
         for value, result in zip(op.outputs, results, strict=True):
             if value.dtype.is_complex:
                 self.pairs[value] = result
@@ -156,9 +153,7 @@ class _Splitter:
         return op.args[0], op.args[1]
 
     def polar(self, op: Op) -> Pair:
-        size, angle = op.args
-        wave = [self.emit.unary(name, angle) for name in ("cos", "sin")]
-        return self.emit.multiply(size, wave[0]), self.emit.multiply(size, wave[1])
+        return self._from_polar(*op.args)
 
     def conjugate(self, op: Op) -> Pair:
         real, imaginary = self.pair(op.args[0])
@@ -166,7 +161,8 @@ class _Splitter:
 
     def added(self, op: Op) -> Pair:
         given = op.arguments
-        (a, b), other = self.pair(given["self"]), self.pair(given["other"])
+        names = ("other", "self") if op.key == "aten.rsub" else ("self", "other")
+        (a, b), other = (self.pair(given[name]) for name in names)
         c, d = (self.emit.multiply(p, given["alpha"]) if given.get("alpha", 1) != 1 else p for p in other)
         combine = self.emit.add if op.key == "aten.add" else self.emit.subtract
         shape, dtype = op.outputs[0].shape, real_type(op.outputs[0].dtype)
@@ -205,6 +201,48 @@ class _Splitter:
             left = self._product(left, (c, self.emit.negate(d)), self.emit.multiply)
         return self.emit.divide(left[0], over), self.emit.divide(left[1], over)
 
+    def reciprocal(self, op: Op) -> Pair:
+        c, d = self.tensors(op.args[0])
+        over = self.emit.add(self.emit.multiply(c, c), self.emit.multiply(d, d))
+        return self.emit.divide(c, over), self.emit.divide(self.emit.negate(d), over)
+
+    def squared(self, op: Op) -> Pair:
+        pair = self.pair(op.args[0])
+        return self._product(pair, pair, self.emit.multiply)
+
+    def exponential(self, op: Op) -> Pair:
+        real, imaginary = self.tensors(op.args[0])
+        return self._from_polar(self.emit.unary("exp", real), imaginary)
+
+    def logarithm(self, op: Op) -> Pair:
+        return self.emit.unary("log", self.absolute(op)), self.angle(op)
+
+    def root(self, op: Op) -> Pair:
+        return self._power(op, 0.5)
+
+    def power(self, op: Op) -> Pair:
+        """Raised to a real power.
+
+        Raises:
+            UnsupportedOperatorError: the power is complex, or the base is real.
+        """
+        base, exponent = op.args
+        if not isinstance(base, Value) or (isinstance(exponent, Value) and exponent.dtype.is_complex):
+            raise _unknown(op)
+        return self._power(op, exponent)
+
+    def _power(self, op: Op, exponent: Part) -> Pair:
+        overload = "Tensor_Tensor" if isinstance(exponent, Value) else "Tensor_Scalar"
+        size, turns = self.absolute(op), self.angle(op)
+        shape = op.outputs[0].shape
+        assert isinstance(size, Value)
+        grown = self.emit.call("pow", (size, exponent), shape, size.dtype, overload)
+        return self._from_polar(grown, self.emit.multiply(turns, exponent))
+
+    def _from_polar(self, size: Part, angle: Part) -> Pair:
+        wave = [self.emit.unary(name, angle) for name in ("cos", "sin")]
+        return self.emit.multiply(size, wave[0]), self.emit.multiply(size, wave[1])
+
     def copied(self, op: Op) -> Pair:
         """``x.copy_(y)``: the result is y, broadcast to x's shape."""
         shape, dtype = op.outputs[0].shape, real_type(op.outputs[0].dtype)
@@ -212,6 +250,13 @@ class _Splitter:
             None if p is None else self.emit.tensor(p, shape, dtype) for p in self.pair(op.args[1])
         )
         return real, imaginary
+
+
+def _unknown(op: Op) -> UnsupportedOperatorError:
+    return UnsupportedOperatorError(
+        f"{op!r} computes with complex numbers, and it is not known what it does to their parts",
+        remedy="write it with real numbers, as torch.view_as_real gives them",
+    )
 
 
 _TO_REAL: dict[str, Callable[[_Splitter, Op], Part]] = {
@@ -230,8 +275,15 @@ _RULES: dict[str, Callable[[_Splitter, Op], Pair]] = {
     "aten.conj_physical": _Splitter.conjugate,
     "aten.add": _Splitter.added,
     "aten.sub": _Splitter.added,
+    "aten.rsub": _Splitter.added,
     "aten.mul": _Splitter.multiplied,
     "aten.div": _Splitter.divided,
+    "aten.reciprocal": _Splitter.reciprocal,
+    "aten.square": _Splitter.squared,
+    "aten.exp": _Splitter.exponential,
+    "aten.log": _Splitter.logarithm,
+    "aten.sqrt": _Splitter.root,
+    "aten.pow": _Splitter.power,
     "aten.copy": _Splitter.copied,
     **dict.fromkeys(
         (f"aten.{name}" for name in ("matmul", "mm", "bmm", "mv", "einsum")), _Splitter.contracted

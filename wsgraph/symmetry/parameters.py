@@ -101,7 +101,7 @@ def _add_tile(coordinates: Coordinates, name: str, tile: int, uses: list[Use], *
 def _describable(use: Use, *, alone: bool) -> bool:
     if use.factored is None or use.repeats:
         return False
-    return use.groups == 1 or use.shared or alone
+    return use.groups == 1 or use.shared or (alone and use.apart)
 
 
 def _clash(uses: list[Use]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -50,8 +51,20 @@ class Use:
     @property
     def shared(self) -> bool:
         """Whether the groups of a grouped block share their weights."""
-        strides = self.view.strides
-        return self.groups > 1 and strides is not None and strides[0] == 0
+        return self.groups > 1 and self._weights_of_groups == 1
+
+    @property
+    def apart(self) -> bool:
+        """Whether each group has weights of its own."""
+        return self._weights_of_groups == self.groups
+
+    @cached_property
+    def _weights_of_groups(self) -> int:
+        """How many of the groups start at elements of their own."""
+        if self.factored is None:
+            return 0
+        rows = self.factored.steps["dst"]
+        return len(torch.unique(rows[:: len(rows) // self.groups], dim=0))
 
     @property
     def repeats(self) -> bool:

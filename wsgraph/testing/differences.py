@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from torch import Tensor
 
@@ -19,12 +19,21 @@ _ROUNDING = 1e-12
 
 def touches(before: Sequence[Any], after: Sequence[Any], masks: Sequence[Tensor]) -> bool:
     """Whether any masked element differs at all: evidence that there is an influence."""
-    return any(bool((_differs(b, a) & m).any()) for b, a, m in zip(before, after, masks, strict=True))
+    return any(bool((_differs(b, a) & m).any()) for b, a, m in _as_traced(before, after, masks))
 
 
 def disturbs(before: Sequence[Any], after: Sequence[Any], masks: Sequence[Tensor]) -> bool:
     """Whether any masked element differs by more than rounding: evidence that there should be none."""
-    return any(bool((_differs_much(b, a) & m).any()) for b, a, m in zip(before, after, masks, strict=True))
+    return any(bool((_differs_much(b, a) & m).any()) for b, a, m in _as_traced(before, after, masks))
+
+
+def _as_traced(
+    before: Sequence[Any], after: Sequence[Any], masks: Sequence[Tensor]
+) -> Iterator[tuple[Any, Any, Tensor]]:
+    """Results of the shapes that were traced; embedding_bag's counts, which hold no neurons, have others."""
+    for b, a, mask in zip(before, after, masks, strict=True):
+        if b.shape == mask.shape:
+            yield b, a, mask
 
 
 def _differs(before: Tensor, after: Tensor) -> Tensor:

@@ -46,7 +46,12 @@ class DoubleRun:
         self._producers = {v: op for op in graph.ops for v in op.outputs}
 
     def noise(self, like: Tensor) -> Tensor:
-        """Fresh random numbers of a tensor's shape; positive where the tensor is nowhere negative."""
+        """Fresh random numbers of a tensor's shape; positive where the tensor is nowhere negative.
+
+        Truth values are turned round.
+        """
+        if like.dtype is torch.bool:
+            return ~like
         if like.numel() and bool((like < 0).any()):
             return torch.randn(like.shape, generator=self._generator, dtype=torch.float64)
         return self._uniform(like.shape)

@@ -52,7 +52,7 @@ def _mask(bench: Bench, state: Activation, block: Nodes, node: int) -> Tensor | 
     role = block.attrs.get("role")
     if role == "logits":
         for axis in state.pending:
-            mask |= axis.labels + block.base == node
+            mask |= axis.labels == axis.ids()[node - block.base :][:1]
         return mask
     return _position_mask(bench, state, block, node) if role == "position" else None
 
@@ -82,8 +82,20 @@ def _joined(bench: Bench, op: Op, state: Activation, block: Nodes, node: int) ->
     mask = torch.ones(state.shape, dtype=torch.bool)
     row = int((block.ids == node).nonzero()[0])
     for edges in parts:
-        part = _mask(bench, state, bench.block_of(int(edges.src[row])), int(edges.src[row]))
+        source = _source(edges, row)
+        if source is None:  # joined values of which not all have such an axis
+            mask &= torch.stack([(axis.labels < 0).expand(state.shape) for axis in state.nodes]).any(0)
+            continue
+        part = _mask(bench, state, bench.block_of(source), source)
         if part is None:
             return None
         mask &= part
     return mask
+
+
+def _source(edges: Edges, row: int) -> int | None:
+    """What one-to-one edges lead to a node from; None where they leave it out."""
+    if edges.coo is None:
+        return int(edges.src[row])
+    at = (edges.coo[1] == row).nonzero().flatten()
+    return int(edges.src[edges.coo[0][at]]) if len(at) else None
