@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from wsgraph.errors import LoweringError
+import torch
+
 from wsgraph.lowering.hookspecs import Register, hookimpl
+from wsgraph.lowering.sources import join_axes
 from wsgraph.provenance.axes import Activation, Axis
 from wsgraph.provenance.moves import IDENTITIES
 from wsgraph.provenance.params import Constant, ParamValue
@@ -74,21 +76,28 @@ def lower_identity(op: Operation, graph: LoweringGraph) -> Activation | tuple[Ac
 
 
 def lower_running(op: Operation, graph: LoweringGraph) -> tuple[Activation, ...]:
-    """Running sums and maxima: over positions every neuron keeps to itself.
-
-    Raises:
-        LoweringError: the sum runs over neurons, whose order then matters.
-    """
+    """Running sums and maxima: over positions every neuron keeps to itself, over neurons each makes one."""
     x = op.as_activation(op.tensors()[0])
     dim = int(op.argument("dim")) % len(x.shape)
-    if any(dim in a.dims for a in x.nodes):
-        raise LoweringError(
-            f"{op!r} runs over neurons (dimension {dim} of {list(x.shape)})",
-            remedy="write a plugin for it, or pass --unsupported opaque",
-        )
     # Where a maximum lies is no neuron's value.
     places = tuple(Activation(v.shape, x.sites) for v in op.op.outputs[1:])
+    over = [axis for axis in x.nodes if dim in axis.dims]
+    if over:
+        axis = join_axes(graph, over) if len(over) > 1 else over[0]
+        kept = [a for a in x.axes if a not in over]
+        return Activation(op.shape, (*kept, _running(graph, axis, dim, x.via)), via=(op.name,)), *places
     return annotate(graph, x, op.name).told_apart([dim]), *places
+
+
+def _running(graph: LoweringGraph, axis: Axis, dim: int, via: tuple[str, ...]) -> Axis:
+    """A node for each neuron, with learned edges from it and all before it."""
+    small = axis.small().movedim(dim, -1)
+    n = small.shape[-1]
+    until = torch.arange(n).unsqueeze(1).minimum(torch.arange(n).unsqueeze(0))
+    table = small[..., until].reshape(-1, n)
+    nodes = graph.add_nodes(len(table), role="sum")
+    graph.learned(table, nodes, "reduce", via=via)
+    return Axis(nodes.ids.view(small.shape).movedim(-1, dim).expand(axis.labels.shape))
 
 
 def lower_triangle(op: Operation, graph: LoweringGraph) -> Activation:

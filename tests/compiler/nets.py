@@ -31,6 +31,24 @@ def param(*shape: int) -> nn.Parameter:
     return nn.Parameter(torch.randn(shape))
 
 
+def over_neurons(function: Callable[..., Any], **parts: Any) -> Net:
+    """A network of the six neurons of a first layer."""
+    return Net(lambda s, x: function(s, s.first(x)), first=nn.Linear(4, 6), **parts)
+
+
+def verified(model: nn.Module, x: Tensor | None = None) -> wsgraph.EventStream:
+    """The stream of a model, of four inputs where none are given, with other weights; all checks passed."""
+    torch.manual_seed(0)
+    for tensor in model.state_dict().values():
+        if tensor.is_floating_point():
+            nn.init.uniform_(tensor, 0.2, 1)
+    x = torch.rand(1, 4) if x is None else x
+    stream = wsgraph.compile(model.eval(), x)
+    report = wsgraph.verify(stream, model, x, samples=30)
+    assert report.ok, report
+    return stream
+
+
 def two_layers(join: Callable[[Net, Tensor, Tensor], Any]) -> Net:
     """Two layers of one input ``[batch, 6]``, joined with each other and with parameters w, v and u."""
     parts = {"a": nn.Linear(6, 8), "b": nn.Linear(6, 8), "w": param(8), "v": param(8, 8), "u": param(3, 8, 8)}

@@ -3,14 +3,10 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 import wsgraph
-from tests.compiler.nets import Net, param
-
-
-def over_neurons(function, **parts):
-    """A network of the six neurons of a first layer."""
-    return Net(lambda s, x: function(s, s.first(x)), first=nn.Linear(4, 6), **parts)
+from tests.compiler.nets import Net, over_neurons, param, verified
 
 
 def crelu(h):
@@ -96,18 +92,6 @@ ALIKE = {
 }
 
 
-def verified(model):
-    torch.manual_seed(0)
-    for tensor in model.state_dict().values():
-        if tensor.is_floating_point():
-            nn.init.uniform_(tensor, 0.2, 1)
-    x = torch.rand(1, 4)
-    stream = wsgraph.compile(model.eval(), x)
-    report = wsgraph.verify(stream, model, x, samples=30)
-    assert report.ok, report
-    return stream
-
-
 @pytest.mark.parametrize(
     "model",
     [pytest.param(m, id=name) for group in (CRELU, STACKED, WRITTEN) for name, m in group.items()],
@@ -180,3 +164,35 @@ def test_a_mask_that_the_input_decides():
         o=nn.Linear(6, 2),
     )
     verified(model)
+
+
+def test_a_single_score_takes_part_at_every_channel():
+    """GCNet: a context summed with one score a position, and layers over its channels."""
+
+    def context(s, x):
+        scores = s.score(x).flatten(2).softmax(-1)
+        pooled = (x.flatten(2) @ scores.transpose(1, 2)).unsqueeze(-1)
+        return s.o(x + s.b(s.a(pooled).relu()))
+
+    layers = {"score": (3, 1), "a": (3, 2), "b": (2, 3), "o": (3, 2)}
+    model = Net(context, **{name: nn.Conv2d(*sizes, 1) for name, sizes in layers.items()})
+    verified(model, torch.rand(1, 3, 4, 4))
+
+
+def test_filters_predicted_for_every_pixel():
+    def denoise(s, x):
+        weights = s.c(x).softmax(1)
+        return (weights * functional.unfold(x, 3, padding=1).view(1, 9, 5, 5)).sum(1, keepdim=True)
+
+    verified(Net(denoise, c=nn.Conv2d(1, 9, 3, padding=1)), torch.rand(1, 1, 5, 5))
+
+
+def test_leaves_of_a_tree_meet_its_responses():
+    """Node's oblivious trees: an outer product of gates with themselves, and a table for each tree."""
+
+    def trees(s, x):
+        gates = torch.stack([s.l(x), -s.l(x)], -1).sigmoid().view(1, 3, 2, 2)
+        leaves = torch.einsum("bnx,bny->bnxy", gates[:, :, 0], gates[:, :, 1]).flatten(2)
+        return torch.einsum("bnl,ncl->bnc", leaves, s.w).mean(1)
+
+    verified(Net(trees, l=nn.Linear(4, 6), w=param(3, 2, 4)), torch.rand(1, 4))

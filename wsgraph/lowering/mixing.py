@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from wsgraph.lowering.builder import GraphBuilder
 
-__all__ = ["matmul_operands", "mix"]
+__all__ = ["matmul_operands", "mix", "note_meeting"]
 
 
 def matmul_operands(left: Activation, right: Activation) -> tuple[Activation, Activation, tuple[int, ...]]:
@@ -140,10 +140,15 @@ def _note_meetings(graph: GraphBuilder, axes: _Sorted) -> None:
     for tag, left in axes.consumed:
         for other, right in axes.consumed:
             if (tag, other) == ("query", "key"):
-                live = sorted({*left.dims, *right.dims})
-                pairs = broadcast([restrict(a.labels, live) for a in (left, right)])
-                _, first = distinct_rows(pairs)
-                graph.meetings.append((pairs[0].reshape(-1)[first], pairs[1].reshape(-1)[first]))
+                note_meeting(graph, left, right)
+
+
+def note_meeting(graph: GraphBuilder, left: Axis, right: Axis) -> None:
+    """The neurons of two axes lie at the same elements: which one with which, no edge says."""
+    live = sorted({*left.dims, *right.dims})
+    pairs = broadcast([restrict(a.labels, live) for a in (left, right)])
+    _, first = distinct_rows(pairs)
+    graph.meetings.append((pairs[0].reshape(-1)[first], pairs[1].reshape(-1)[first]))
 
 
 def _tell_summed_logits_apart(graph: GraphBuilder, axes: _Sorted, dims: tuple[int, ...]) -> None:

@@ -87,7 +87,12 @@ def contract_named(
     n_shared, n_new = (math.prod(sizes[c] for c in part) for part in (shared, new))
     laid = weight.apply(lambda t: t.permute([b.index(c) for c in order])).reshape(n_shared, n_new, -1, 1)
     dst, part, table = _layer(graph, sources, laid, a, shared, sizes)
-    return _result(sources, dst, part, table, a, new, out, sizes)
+    result = _result(sources, dst, part, table, a, new, out, sizes)
+    own, *others = result.axes
+    for axis in others:
+        if axis.is_nodes and {*axis.dims} & {*own.dims}:
+            mixing.note_meeting(graph, axis, own)
+    return result
 
 
 def _product(graph: GraphBuilder, x: Activation, a: str, weight: ParamValue, b: str, out: str) -> Activation:

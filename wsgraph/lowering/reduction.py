@@ -58,10 +58,22 @@ def reduce_activation(
 
 
 def _kept_part(axis: Axis, dims: tuple[int, ...]) -> torch.Tensor:
-    """A label for each set of neurons that are reduced together: the largest, for -1 stands for padding."""
+    """A label for each set of neurons that are reduced together; -1, padding, makes no set another one."""
     along = [d for d in dims if d in axis.dims]
-    largest = axis.small().amax(along, keepdim=True)
-    return largest.expand([1 if d in dims else n for d, n in enumerate(axis.labels.shape)])
+    small = axis.small()
+    rest = [d for d in range(small.dim()) if d not in along]
+    sets = small.permute(*rest, *along).flatten(len(rest))
+    largest = sets.amax(-1)
+    rank, first = distinct_rows([largest])
+    rows = sets.reshape(-1, sets.shape[-1])
+    alike = rows[first][rank.reshape(-1)]
+    if bool(((rows == alike) | (rows < 0) | (alike < 0)).all()):
+        keys = largest
+    else:
+        keys = distinct_rows(list(rows.unbind(1)))[0].view(largest.shape)
+    for d in along:
+        keys = keys.unsqueeze(d)
+    return keys.expand([1 if d in dims else n for d, n in enumerate(axis.labels.shape)])
 
 
 def _connect(

@@ -91,15 +91,11 @@ def _row_ranks(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _consumed_axis(graph: GraphBuilder, x: Activation, dims: tuple[int, ...]) -> Axis:
-    axes = [a for a in x.nodes if set(a.dims) & set(dims)]
+    # A single neuron (an attention's score) takes part at every position.
+    axes = [a for a in x.nodes if not a.dims or set(a.dims) & set(dims)]
     if len(axes) > 1:
         return join_axes(graph, axes)
-    if axes:
-        return axes[0]
-    singles = [a for a in x.nodes if not a.dims]
-    if singles:
-        return singles[-1]
-    return Axis(position_labels(graph, x, dims))
+    return axes[0] if axes else Axis(position_labels(graph, x, dims))
 
 
 def _site_order(x: Activation, dims: tuple[int, ...], n_positions: int) -> Tensor:

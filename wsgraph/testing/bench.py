@@ -73,7 +73,11 @@ class Bench:
             for value in dict.fromkeys(op.inputs()):
                 active = self.activation(value) is not None or self._is_silent(value)
                 if active and value.dtype.is_floating_point:
-                    drawn[value] = self.run.noise(self.run.values[value])
+                    kept = self.run.values[value]
+                    drawn[value] = torch.ones_like(kept) if op.key in _EQUALITIES else self.run.noise(kept)
+                elif active and value.dtype is torch.bool and op.key == "aten.mul":
+                    # A mask that lets everything through.
+                    drawn[value] = torch.ones_like(self.run.values[value])
             self._inputs[op] = {**_in_domain(op, drawn), **self._dealt(op)}
         return self._inputs[op]
 
@@ -190,6 +194,10 @@ _NEGATIVE = frozenset({"aten.prelu"})
 
 def _in_domain(op: Op, inputs: dict[Value, Tensor]) -> dict[Value, Tensor]:
     return {v: -t.abs() for v, t in inputs.items()} if op.key in _NEGATIVE else inputs
+
+
+_EQUALITIES = frozenset({"aten.eq", "aten.ne"})
+"""Between random numbers they never turn round; what they compare is made equal."""
 
 
 def _successors(edges: Edges, live: Tensor) -> Tensor:

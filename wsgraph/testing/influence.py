@@ -26,7 +26,13 @@ _TABLES = frozenset({"aten.embedding", "aten.embedding_bag"})
 """Operators that look rows of a table up. Positions of a sequence too: an example shorter than the table
 meets its first rows only."""
 
-_ABSENT = {"aten.div": math.inf, "aten.maximum": math.inf, "aten.minimum": -math.inf}
+_COMPARISONS = frozenset(f"aten.{name}" for name in ("gt", "ge", "lt", "le"))
+_ABSENT = {
+    "aten.div": math.inf,
+    "aten.maximum": math.inf,
+    "aten.minimum": -math.inf,
+    **dict.fromkeys(_COMPARISONS, math.inf),
+}
 """The value of a parameter that lets nothing through, where it is not zero."""
 
 
@@ -56,7 +62,7 @@ def check_pair(bench: Bench, edge: EdgeBlock, origin: Edges, pair: Pair, other: 
         raise LookupError(f"{op!r} normalises single numbers, which gives zero whatever they are")
     absent = _ABSENT.get(op.key, 0.0)
     without = bench.overwritten(name, pair.elements, absent)
-    if not touches(*_moved(bench, op, masks, {}), targets):
+    if not _reaches(bench, op, masks, {}, targets):
         if bench.is_zero(name, pair.elements):
             return None  # parameters are random numbers: this weight is masked, and an edge of weight zero
         return "the source has no influence on the destination, although an edge connects them"
@@ -64,9 +70,21 @@ def check_pair(bench: Bench, edge: EdgeBlock, origin: Edges, pair: Pair, other: 
         return "the source still influences the destination when all parameters of the pair are zero"
     if other is not None:
         rest = bench.overwritten(name, other.elements, absent)
-        if not touches(*_moved(bench, op, masks, rest), targets):
+        if not _reaches(bench, op, masks, rest, targets):
             return f"zeroing another pair ({other.src} -> {other.dst}) removes the source's influence"
     return None
+
+
+def _reaches(
+    bench: Bench,
+    op: Op,
+    masks: Mapping[Value, Tensor],
+    weights: Mapping[Value, Tensor],
+    targets: list[Tensor],
+) -> bool:
+    """Whether the source's elements change the targets; a comparison turns round at large steps only."""
+    sizes = (100.0, -100.0) if op.key in _COMPARISONS else (None,)
+    return any(touches(*_moved(bench, op, masks, weights, size), targets) for size in sizes)
 
 
 def _of_one_number(op: Op) -> bool:
@@ -83,11 +101,15 @@ def _of_one_number(op: Op) -> bool:
 
 
 def _moved(
-    bench: Bench, op: Op, masks: Mapping[Value, Tensor], weights: Mapping[Value, Tensor]
+    bench: Bench,
+    op: Op,
+    masks: Mapping[Value, Tensor],
+    weights: Mapping[Value, Tensor],
+    size: float | None = None,
 ) -> tuple[list[Any], list[Any]]:
     """The operator's results before and after the source's elements change."""
     before = bench.run.call(op, {**bench.inputs(op), **weights})
-    return before, bench.run.call(op, {**bench.moved(op, masks), **weights})
+    return before, bench.run.call(op, {**bench.moved(op, masks, size), **weights})
 
 
 def _any(masks: list[Tensor]) -> bool:

@@ -62,13 +62,14 @@ def _position_mask(bench: Bench, state: Activation, block: Nodes, node: int) -> 
     for key, nodes in bench.lowered.builder.position_blocks.items():
         if nodes is not block:
             continue
-        axes = {id(a.space): a for a in state.sites}
-        if not all(part in axes for part in key):
-            return None
+        sites = [*state.sites]  # a space may be met twice: an outer product of one dimension with itself
         rank = torch.zeros((), dtype=torch.int64)
         for part in key:
-            axis = axes[part]  # type: ignore[index]  # all parts are ids of spaces by now
+            axis = next((a for a in sites if id(a.space) == part), None)
+            if axis is None:
+                return None
             assert axis.space is not None
+            sites.remove(axis)
             rank = rank * axis.space.size + axis.labels
         return rank.expand(state.shape) == node - block.base
     return None
