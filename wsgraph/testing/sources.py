@@ -52,7 +52,9 @@ def _mask(bench: Bench, state: Activation, block: Nodes, node: int) -> Tensor | 
     role = block.attrs.get("role")
     if role == "logits":
         for axis in state.pending:
-            mask |= axis.labels == axis.ids()[node - block.base :][:1]
+            own = axis.ids()[node - block.base :]
+            if len(own):
+                mask |= axis.labels == own[0]
         return mask
     return _position_mask(bench, state, block, node) if role == "position" else None
 
