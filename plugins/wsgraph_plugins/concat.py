@@ -227,7 +227,9 @@ def lower_scatter(op: Operation, graph: LoweringGraph) -> Activation:
         return _positions(graph, op, [written], dim)
     targets = _partners(written.nodes, whole, dim)
     nodes = [Axis(_scatter_labels(op, a, b, dim)) for a, b in zip(written.nodes, targets, strict=True)]
-    parts = _written(op, torch.zeros(op.shape, dtype=torch.int64), torch.ones(written.shape).long(), dim)
+    whole_dim, part_dim = ([n if d == dim else 1 for d, n in enumerate(s)] for s in (op.shape, written.shape))
+    kept, new = torch.zeros(whole_dim, dtype=torch.int64), torch.ones(part_dim, dtype=torch.int64)
+    parts = _written(op, kept, new, dim).expand(op.shape)
     return Activation(op.shape, (*nodes, *whole.sites, *_part_axis(parts, nodes)))
 
 

@@ -191,13 +191,12 @@ _EXTREME = 1e30
 _NEGATIVE = frozenset({"aten.prelu"})
 """A slope acts on what is negative only."""
 
+_EQUALITIES = frozenset({"aten.eq", "aten.ne"})
+"""Between random numbers they never turn round; what they compare is made equal."""
+
 
 def _in_domain(op: Op, inputs: dict[Value, Tensor]) -> dict[Value, Tensor]:
     return {v: -t.abs() for v, t in inputs.items()} if op.key in _NEGATIVE else inputs
-
-
-_EQUALITIES = frozenset({"aten.eq", "aten.ne"})
-"""Between random numbers they never turn round; what they compare is made equal."""
 
 
 def _successors(edges: Edges, live: Tensor) -> Tensor:
