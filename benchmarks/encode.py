@@ -50,8 +50,8 @@ def siren_case() -> tuple[Batch, DNGConfig]:
     return batch, DNGConfig(frequencies=128, hidden=512)
 
 
-def vit_case() -> tuple[Batch, DNGConfig]:
-    """The SimpleViT of App. F.2 (two blocks, CIFAR-10), with hidden dimension 128 as in App. G.2."""
+def vit_case(count: int = 1) -> tuple[Batch, DNGConfig]:
+    """SimpleViTs of App. F.2 (two blocks, CIFAR-10), with hidden dimension 128 as in App. G.2."""
     simple_vit = import_library("vit_pytorch.simple_vit").SimpleViT
     sizes = {
         "image_size": 32,
@@ -62,9 +62,13 @@ def vit_case() -> tuple[Batch, DNGConfig]:
         "heads": 4,
         "mlp_dim": 128,
     }
-    return copies(lambda: simple_vit(**sizes, dim_head=16), "1x3x32x32", 1), DNGConfig(
-        frequencies=128, hidden=128
-    )
+    batch = copies(lambda: simple_vit(**sizes, dim_head=16), "1x3x32x32", count)
+    return batch, DNGConfig(frequencies=128, hidden=128)
+
+
+def vits_case() -> tuple[Batch, DNGConfig]:
+    """Four of them."""
+    return vit_case(4)
 
 
 def resnet_case() -> tuple[Batch, DNGConfig]:
@@ -73,8 +77,14 @@ def resnet_case() -> tuple[Batch, DNGConfig]:
     return copies(model, "1x3x224x224", 1), DNGConfig(frequencies=64, hidden=64)
 
 
-CASES = {"mlp": mlp_case, "sirens": siren_case, "vit": vit_case, "resnet18": resnet_case}
-REQUIRED = {"mlp": 40, "sirens": 3, "vit": 5, "mlp training step": 10}
+CASES = {
+    "mlp": mlp_case,
+    "sirens": siren_case,
+    "vit": vit_case,
+    "4 vits": vits_case,
+    "resnet18": resnet_case,
+}
+REQUIRED = {"mlp": 40, "sirens": 3, "vit": 5, "4 vits": 5, "mlp training step": 10}
 PARAMETERS = ("per_step", "per_kind")
 
 
@@ -211,7 +221,7 @@ def report(rows: list[dict[str, float | str]]) -> None:
 
 def ratios(parameters: str, repeats: int, clock: Callable[[], float]) -> None:
     """Spectral beside reference, for one kind of parameters."""
-    rows = [compare(name, parameters, repeats, clock) for name in ("mlp", "sirens", "vit")]
+    rows = [compare(name, parameters, repeats, clock) for name in ("mlp", "sirens", "vit", "4 vits")]
     report([*rows, compare("mlp", parameters, repeats, clock, training=True)])
 
 

@@ -52,18 +52,20 @@ class DenseMulti:
     ) -> Tensor:
         """``[n, r, s, m]``, ``[n, s, m, e]``, ``[n, s, c]``, ``[1 + K, e]``, ``[m, e, c]`` to ``[n, r, c]``.
 
-        The function one counts in what hidden units start from.
+        The function one counts in what hidden units start from. Features of a source's edges are made side
+        by side: few destinations or few parallel edges alone would make short rows.
         """
         (n, r, s, m), terms, c = w.shape, self.basis.terms, first.shape[-1]
         ordered = w.to(heads.dtype).transpose(1, 2)  # [n, s, r, m]
-        features = self.basis.features(ordered.reshape(n * s * r, m))
         constant = (heads * coefficients[0]).flatten(2) @ first.flatten(0, 1)
         start = (offset + constant).reshape(n * s, 1, c)
         if self.by_source:
+            features = self.basis.features(ordered.transpose(2, 3).reshape(n * s, m * r))
             folded = _fold(heads, coefficients[1:], first).reshape(n * s, terms * m, c)
-            hidden = torch.baddbmm(start, features.reshape(n * s, r, terms * m), folded)
+            hidden = torch.baddbmm(start, features.reshape(n * s, terms * m, r).transpose(1, 2), folded)
         else:
-            messages = features.transpose(1, 2).reshape(n * s * r * m, terms) @ coefficients[1:]
+            features = self.basis.features(ordered.reshape(n * s, r * m))
+            messages = torch.bmm(features.transpose(1, 2), coefficients[1:].expand(n * s, -1, -1))
             messages = messages.reshape(n * s, r, m, -1) * heads.reshape(n * s, 1, m, -1)
             hidden = messages.flatten(2) @ first.flatten(0, 1) + start
         hidden = hidden.relu().reshape(n, s, r, c)
