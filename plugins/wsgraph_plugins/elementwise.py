@@ -44,7 +44,7 @@ def lower_elementwise(op: Operation, graph: LoweringGraph) -> Activation:
     activations = [s.expanded(op.shape) for _, s in known if isinstance(s, Activation)]
     parameters = [s for _, s in known if isinstance(s, ParamValue) and not _is_buffer(s)]
     constants = [v.shape for v, s in known if isinstance(s, Constant) or _is_buffer(s)]
-    x = activations[0].told_apart(d for shape in constants for d in _long(shape, len(op.shape)))
+    x = activations[0].told_apart(d for shape in constants for d in _may_differ(shape, len(op.shape)))
     if len(activations) == 1 and not parameters:
         if op.key in _LINEAR and not (
             op.key == "aten.div" and isinstance(op.state(op.tensors()[0]), Constant)
@@ -59,8 +59,8 @@ def lower_elementwise(op: Operation, graph: LoweringGraph) -> Activation:
     return x
 
 
-def _long(shape: tuple[int, ...], rank: int) -> list[int]:
-    """The dimensions of an operator's result along which an operand of this shape may differ."""
+def _may_differ(shape: tuple[int, ...], rank: int) -> list[int]:
+    """The dimensions of an operator's result along which an operand of this shape has several elements."""
     return [d + rank - len(shape) for d, n in enumerate(shape) if n > 1]
 
 

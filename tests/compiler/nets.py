@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 import wsgraph
 from wsgraph.events.text import feature_text, node_view_text
+from wsgraph.verification.report import Verification
 
 
 class Net(nn.Module):
@@ -36,15 +37,20 @@ def over_neurons(function: Callable[..., Any], **parts: Any) -> Net:
     return Net(lambda s, x: function(s, s.first(x)), first=nn.Linear(4, 6), **parts)
 
 
-def verified(model: nn.Module, x: Tensor | None = None) -> wsgraph.EventStream:
-    """The stream of a model, of four inputs where none are given, with other weights; all checks passed."""
+def checked(model: nn.Module, x: Tensor | None = None) -> tuple[wsgraph.EventStream, Verification]:
+    """The stream of a model with other weights, and what is proved of it; x defaults to four inputs."""
     torch.manual_seed(0)
     for tensor in model.state_dict().values():
         if tensor.is_floating_point():
             nn.init.uniform_(tensor, 0.2, 1)
     x = torch.rand(1, 4) if x is None else x
     stream = wsgraph.compile(model.eval(), x)
-    report = wsgraph.verify(stream, model, x, samples=30)
+    return stream, wsgraph.verify(stream, model, x, samples=30)
+
+
+def verified(model: nn.Module, x: Tensor | None = None) -> wsgraph.EventStream:
+    """The stream of a model of which everything holds; see :func:`checked`."""
+    stream, report = checked(model, x)
     assert report.ok, report
     return stream
 

@@ -245,9 +245,7 @@ class GraphBuilder:
             via: likewise.
             opaque: likewise.
         """
-        if bool((table < 0).any()):
-            table = torch.where(table < 0, self.constant_node(), table)
-        src, shape, coo = all_to_all(table, dst.size)
+        src, shape, coo = all_to_all(self.or_constant(table), dst.size)
         regular = Pattern.DENSE if len(table) == 1 else Pattern.GROUPED
         self.add_edge_block(
             src,
@@ -309,8 +307,10 @@ class GraphBuilder:
         """Say what nodes turned out to be (q, k, v); blocks that hold several roles are split at the end."""
         self.roles.append((role, torch.unique(ids)))
 
-    def constant_node(self) -> int:
-        """The node that stands for padding and other values that no neuron produces."""
+    def or_constant(self, nodes: Tensor) -> Tensor:
+        """Node numbers, -1 replaced by the node for padding and other values that no neuron produces."""
+        if not bool((nodes < 0).any()):
+            return nodes
         if self._constant is None:
             self._constant = self.add_nodes(1, role="constant")
-        return self._constant.base
+        return torch.where(nodes < 0, self._constant.base, nodes)

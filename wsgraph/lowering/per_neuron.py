@@ -48,8 +48,7 @@ def scale_by_parameter(graph: GraphBuilder, x: Activation, p: ParamValue) -> Act
     the neuron-site pairs nodes of their own (App. F.2's 48 input nodes).
     """
     out, block, sources, positions = spread_positions(graph, x, p.shape)
-    if bool((sources < 0).any()):  # padding: without an edge its parameters would be lost
-        sources = torch.where(sources < 0, graph.constant_node(), sources)
+    sources = graph.or_constant(sources)  # without an edge from padding its parameters would be lost
     graph.one_to_one(sources, block, p.reshape(-1).select(0, positions), via=x.via)
     return out
 

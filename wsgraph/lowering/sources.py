@@ -72,9 +72,7 @@ def find_sources(graph: GraphBuilder, x: Activation, dims: Sequence[int]) -> Sou
     n_positions = 1
     for d in dims:
         n_positions *= x.shape[d]
-    rows = moved.reshape(-1, n_positions)
-    if (rows < 0).any():
-        rows = torch.where(rows < 0, graph.constant_node(), rows)
+    rows = graph.or_constant(moved.reshape(-1, n_positions))
     rank, first = _row_ranks(rows) if kept else (torch.zeros(1, dtype=torch.int64), torch.zeros(1).long())
     head = [1 if d in dims else small.shape[d] for d in range(small.dim())]
     target = [1 if d in dims else n for d, n in enumerate(x.shape)]

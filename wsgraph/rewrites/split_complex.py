@@ -194,17 +194,17 @@ class _Splitter:
         return self.emit.subtract(times(a, c), times(b, d)), self.emit.add(times(a, d), times(b, c))
 
     def divided(self, op: Op) -> Pair:
-        left, (c, d) = self.pair(op.args[0]), self.pair(op.args[1])
-        over: Part = c
-        if d is not None:
-            over = self.emit.add(self.emit.multiply(c, c), self.emit.multiply(d, d))
-            left = self._product(left, (c, self.emit.negate(d)), self.emit.multiply)
-        return self.emit.divide(left[0], over), self.emit.divide(left[1], over)
+        return self._quotient(self.pair(op.args[0]), self.pair(op.args[1]))
 
     def reciprocal(self, op: Op) -> Pair:
-        c, d = self.tensors(op.args[0])
-        over = self.emit.add(self.emit.multiply(c, c), self.emit.multiply(d, d))
-        return self.emit.divide(c, over), self.emit.divide(self.emit.negate(d), over)
+        return self._quotient((1.0, None), self.pair(op.args[0]))
+
+    def _quotient(self, left: Pair, right: Pair) -> Pair:
+        over, d = right
+        if d is not None:
+            left = self._product(left, (over, self.emit.negate(d)), self.emit.multiply)
+            over = self.emit.add(self.emit.multiply(over, over), self.emit.multiply(d, d))
+        return self.emit.divide(left[0], over), self.emit.divide(left[1], over)
 
     def squared(self, op: Op) -> Pair:
         pair = self.pair(op.args[0])
