@@ -17,6 +17,7 @@ from wsgraph.rewrites.functionalize import functionalize
 from wsgraph.rewrites.split_complex import is_complex, split_complex
 from wsgraph.rewrites.split_einsum import split_einsum
 from wsgraph.rewrites.split_fused import is_fused, split_fused
+from wsgraph.rewrites.split_writes import split_writes
 from wsgraph.rewrites.static_shapes import fix_shapes
 from wsgraph.torch_mode import compiling
 
@@ -36,6 +37,7 @@ __all__ = ["compile", "lower", "rewrite", "trace"]
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
     functionalize,
+    split_writes,
     split_fused,
     split_complex,
     split_einsum,

@@ -15,7 +15,7 @@ from wsgraph.ir.graph import Value
 from wsgraph.lowering.hookspecs import Register, hookimpl
 from wsgraph.lowering.interchange_ops import WRITES, picked_dims
 from wsgraph.provenance.axes import Activation, Axis, Space, arange_along, restrict
-from wsgraph.provenance.params import ParamValue
+from wsgraph.provenance.params import Constant, ParamValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,8 +39,12 @@ def pick(op: Operation, graph: LoweringGraph) -> Activation:
     if isinstance(state, ParamValue) and state.kind.value == "parameter":
         return _from_table(op, graph, state)
     x = op.as_activation(first)
-    dims = sorted(picked_dims(op.op))
-    return with_new_sites(_at_any(graph, x, dims, lambda labels: _at_first(op, labels)), op.shape)
+
+    def constant(value: Value) -> Tensor | None:
+        return op.constant(value) if isinstance(op.state(value), Constant) else None
+
+    dims = sorted(picked_dims(op.op, constant))
+    return with_new_sites(_at_any(graph, x, dims, lambda labels: _at_first(op, labels, dims)), op.shape)
 
 
 def _from_table(op: Operation, graph: LoweringGraph, table: ParamValue) -> Activation:
@@ -58,17 +62,18 @@ def _from_table(op: Operation, graph: LoweringGraph, table: ParamValue) -> Activ
     return look_up(op, graph, table, positions[0])
 
 
-def _at_first(op: Operation, labels: Tensor) -> Tensor:
-    """The operator itself on labels, everything taken at position 0."""
+def _at_first(op: Operation, labels: Tensor, dims: Sequence[int]) -> Tensor:
+    """The operator itself on labels, everything taken at position 0 of the dimensions ``dims``."""
 
-    def zeros(argument: Any) -> Any:
+    def place(argument: Any, dim: int = dims[0]) -> Any:
         if isinstance(argument, Value):
-            return torch.zeros(argument.shape, dtype=torch.int64)
+            unknown = dim in dims
+            return torch.zeros(argument.shape, dtype=torch.int64) if unknown else op.constant(argument)
         if isinstance(argument, list | tuple):
-            return [zeros(a) for a in argument]
+            return [place(a, d) for d, a in enumerate(argument)]
         return argument
 
-    result: Tensor = op.op.target(labels, *map(zeros, op.op.args[1:]))
+    result: Tensor = op.op.target(labels, *map(place, op.op.args[1:]))
     return result
 
 

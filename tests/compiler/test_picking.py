@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  torch's own convention
 from torch import Tensor, nn
 
 import wsgraph
-from tests.compiler.nets import Net, edges, nodes, param
+from tests.compiler.nets import Net, edges, nodes, over_neurons, param, verified
 
 Prove = Callable[..., wsgraph.EventStream]
 
@@ -21,6 +22,64 @@ def test_the_token_that_the_input_names(prove: Prove) -> None:
 
     stream = prove(Net(forward, e=nn.Embedding(9, 4), o=nn.Linear(4, 2)), "2x5:int64")
     assert nodes(stream) == ["n0 t0 input 9", "n1 t1 hidden 4", "n2 t2 output 2"]
+
+
+def test_all_channels_of_the_pixels_that_the_input_decides() -> None:
+    """RoI pooling and bilinear samplers written out: every channel stays what it is."""
+
+    def forward(s: Net, x: Tensor) -> Any:
+        h = s.c(x).relu()
+        place = (s.p(x.mean((2, 3))).sigmoid() * 3).view(-1, 1, 3, 2).long()
+        rows, channels = torch.arange(len(x))[:, None, None], torch.arange(5)[None, :, None]
+        return s.o(h[rows, channels, place[..., 0], place[..., 1]].flatten(1))
+
+    model = Net(forward, c=nn.Conv2d(2, 5, 3, padding=1), p=nn.Linear(2, 6), o=nn.Linear(15, 2))
+    stream = verified(model, torch.rand(1, 2, 4, 4))
+    assert edges(stream)[-1] == "n1 -> n3 dense 2x5x3 o.weight"
+    # What decides where to read is not interchangeable: each of its neurons decides another place.
+    assert [(g.kind, g.size) for g in wsgraph.symmetries(stream)] == [("neurons", 5), ("positive_scale", 5)]
+
+
+def test_channels_that_are_each_read_where_the_input_decides_for_them() -> None:
+    def forward(s: Net, x: Tensor) -> Any:
+        place = (x[:, 0, :5].sigmoid() * 3).long()
+        return s.o(s.a(x)[torch.arange(len(x))[:, None], place, torch.arange(5)])
+
+    stream = verified(Net(forward, a=nn.Linear(6, 5), o=nn.Linear(5, 2)), torch.rand(1, 3, 6))
+    assert edges(stream)[-1] == "n1 -> n2 dense 2x5x1 o.weight"
+    assert "neurons" not in {group.kind for group in wsgraph.symmetries(stream)}
+
+
+def written(h: Tensor, index: list[int], new: Tensor) -> Tensor:
+    h = h.clone()
+    h[:, torch.tensor(index)] = new
+    return h
+
+
+WRITES = {
+    "some neurons": lambda s, h: s.o(written(h, [0, 2, 4], s.v(h)).relu()),
+    "counted from behind": lambda s, h: s.o(written(h, [-1, -4], s.v(h)[:, 1:]).relu()),
+    "zeros": lambda s, h: s.o(written(h, [0, 2, 4], torch.zeros(())).relu()),
+    "added": lambda s, h: s.o(written(h, [0, 2, 4], h[:, [0, 2, 4]] + s.v(h)).relu()),
+    "positions of nothing": lambda s, h: s.o(
+        written(torch.zeros(1, 3, 2), [2, 0], s.w(h).view(1, 3, 2)[:, :2].relu()).flatten(1)
+    ),
+    "where the input decides": lambda s, h: s.o(
+        h.index_put((torch.arange(len(h)), h.argmax(-1)), s.v(h)[:, 0]).relu()
+    ),
+}
+
+
+@pytest.mark.parametrize("forward", WRITES.values(), ids=WRITES.keys())
+def test_neurons_written_over_at_some_places(forward: Callable[[Net, Tensor], Any]) -> None:
+    verified(over_neurons(forward, v=nn.Linear(6, 3), w=nn.Linear(6, 6), o=nn.Linear(6, 2)))
+
+
+def test_neurons_that_are_written_over_have_no_edge(prove: Prove) -> None:
+    """Only neurons 1, 3 and 5 of the first layer are read by the last."""
+    model = over_neurons(WRITES["some neurons"], v=nn.Linear(6, 3), o=nn.Linear(6, 2))
+    read = "n2[0:1]+n1[1:2]+n2[1:2]+n1[3:4]+n2[2:3]+n1[5:6]"
+    assert edges(prove(model, "1x4"))[-1] == f"{read} -> n3 dense 2x6x1 o.weight"
 
 
 def test_positions_counted_by_a_buffer(prove: Prove) -> None:

@@ -26,6 +26,7 @@ from wsgraph.lowering.interchange_ops import (
     WRITES,
     coupling,
     operands,
+    picked_alike,
     picked_dims,
 )
 from wsgraph.lowering.interchange_recurrent import RECURRENT, along_steps, note_states, tells_apart
@@ -127,7 +128,11 @@ class _Gatherer:
         if op.key not in PICKS or (x is None and any(self._activation(v) is None for v in rest)):
             self.notes.unknown = True
         elif x is not None:
-            self._picked(x, picked_dims(op))
+            dims = picked_dims(op, self.constants.get)
+            # Neurons of which each is read elsewhere are told apart, though it is known which one is read.
+            self._picked(x, dims if picked_alike(op, dims) else picked_dims(op))
+        for value in rest:  # each neuron decides what is at another place
+            self._pin_value(value)
 
     def _picked(self, x: Activation, dims: set[int]) -> None:
         for axis in x.axes:

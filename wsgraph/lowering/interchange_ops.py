@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from wsgraph.ir.graph import Op, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
+
+    from torch import Tensor
 
 __all__ = [
     "ARG_REDUCTIONS",
@@ -21,6 +23,7 @@ __all__ = [
     "Operand",
     "coupling",
     "operands",
+    "picked_alike",
     "picked_dims",
 ]
 
@@ -191,13 +194,38 @@ def _convolution(op: Op) -> list[Operand]:
     return [(x, numbers), (weight, [0, *range(_FIXED * 2, _FIXED * 2 + spatial + 1)])]
 
 
-def picked_dims(op: Op) -> set[int]:
-    """The dimensions of its first operand from which one of :data:`PICKS` picks, or :data:`WRITES` writes."""
+def picked_dims(op: Op, constant: Callable[[Value], Tensor | None] | None = None) -> set[int]:
+    """The dimensions of its first operand from which one of :data:`PICKS` picks, or :data:`WRITES` writes.
+
+    Args:
+        op: the operator.
+        constant: values of constants, to leave out dimensions of which it is known what is picked where: all
+            channels, say, of a pixel that the input decides.
+    """
     given, rank = op.arguments, len(op.inputs()[0].shape)
     if "indices" in given and isinstance(given["indices"], list | tuple):
-        return {d for d, index in enumerate(given["indices"]) if index is not None}
+        indices = {d: index for d, index in enumerate(given["indices"]) if index is not None}
+        return {d for d, index in indices.items() if constant is None or constant(index) is None}
     dim = given["dim"]
     return set(range(rank)) if dim is None else {int(dim) % rank}
+
+
+def picked_alike(op: Op, dims: Collection[int]) -> bool:
+    """Whether ``index`` takes the same along some dimensions wherever its other indices differ."""
+    indices = op.arguments.get("indices")
+    if not isinstance(indices, list | tuple):
+        return True
+    rank = max(len(index.shape) for index in indices if index is not None)
+    varying = [
+        {d + rank - len(index.shape) for d, n in enumerate(index.shape) if n > 1}
+        if index is not None
+        else set()
+        for index in indices
+    ]
+    picked, others = (
+        {d for k, v in enumerate(varying) if (k in dims) is inside for d in v} for inside in (True, False)
+    )
+    return not picked & others
 
 
 def _by_position(op: Op) -> list[Operand]:

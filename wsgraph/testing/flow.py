@@ -68,7 +68,7 @@ def check_learned(bench: Bench, op: Op, src: int, dst: int) -> str | None:
     masks, targets = source_masks(bench, op, src), bench.targets(op, bench.reached(op, dst))
     if not masks or not any(bool(t.any()) for t in targets):
         return None
-    places = {**_places(bench, op, masks), **bench.without_extremes(op)}
+    places = {**_places(bench, op, masks), **_put(bench, op, masks, targets), **bench.without_extremes(op)}
     before = bench.run.call(op, {**bench.inputs(op), **places})
     # A maximum only follows what exceeds the others, a minimum what falls below them.
     for size in (None, 0.01, 100.0, -100.0):
@@ -96,6 +96,29 @@ def _places(bench: Bench, op: Op, masks: Mapping[Value, Tensor]) -> dict[Value, 
             found[index] = torch.full(index.shape, coordinate, dtype=index.dtype)
     return found
 
+
+def _put(bench: Bench, op: Op, masks: Mapping[Value, Tensor], targets: list[Tensor]) -> dict[Value, Tensor]:
+    """Where the input decides what is written over: not the source, or the target by the source.
+
+    An index of all places is one that the input decides, traced as if it selected everything.
+    """
+    if op.key not in _OVERWRITES:
+        return {}
+    given, found = op.arguments, {}
+    table = given["self"]
+    indices = enumerate(given["indices"]) if "indices" in given else [(int(given["dim"]), given["index"])]
+    kept = table in masks and bool(masks[table].any())
+    place = (masks[table] if kept else targets[0]).nonzero()[0].tolist()
+    for dim, index in indices:
+        if index is None or index.dtype is torch.bool:
+            continue
+        size = table.shape[dim]
+        if bench.activation(index) is not None or len(bench.run.values[index].unique()) == size > 1:
+            found[index] = torch.full(index.shape, (place[dim] + kept) % size, dtype=index.dtype)
+    return found
+
+
+_OVERWRITES = frozenset({"aten.index_put", "aten.scatter", "aten.index_copy"})
 
 _BY_INPUT = frozenset({"aten.gather", "aten.take_along_dim", "aten.masked_fill"})
 
