@@ -56,10 +56,21 @@ def written(h: Tensor, index: list[int], new: Tensor) -> Tensor:
     return h
 
 
+def triangle(h: Tensor) -> Tensor:
+    lower = torch.zeros(len(h), 3, 3)
+    i, j = torch.tril_indices(3, 3)
+    lower[:, i, j] = h
+    return lower
+
+
 WRITES = {
     "some neurons": lambda s, h: s.o(written(h, [0, 2, 4], s.v(h)).relu()),
     "counted from behind": lambda s, h: s.o(written(h, [-1, -4], s.v(h)[:, 1:]).relu()),
     "zeros": lambda s, h: s.o(written(h, [0, 2, 4], torch.zeros(())).relu()),
+    "all of them": lambda s, h: s.o(written(h, [3, 1, 5, 0, 2, 4], s.w(h)).relu()),
+    "a triangle": lambda s, h: s.o(
+        torch.cat([h[:, :3], (triangle(h) @ s.v(h).unsqueeze(-1)).squeeze(-1)], 1)
+    ),
     "added": lambda s, h: s.o(written(h, [0, 2, 4], h[:, [0, 2, 4]] + s.v(h)).relu()),
     "positions of nothing": lambda s, h: s.o(
         written(torch.zeros(1, 3, 2), [2, 0], s.w(h).view(1, 3, 2)[:, :2].relu()).flatten(1)

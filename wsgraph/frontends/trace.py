@@ -66,6 +66,7 @@ def _again(source: Source, module: nn.Module, error: Exception) -> Graph | None:
         except Exception:  # noqa: BLE001, S112  the first reason is the one to report
             continue
         graph.notes.append(f"frontend: torch.export, {note}")
+        graph.keeps_everything = context is selecting_everything
         return graph
     return None
 

@@ -164,6 +164,7 @@ class Graph:
         ties: name of a parameter or buffer -> the name under which its storage is listed in ``tensors``.
         frontend: which frontend made it (``torch.export``, ``torch.fx``, ...).
         notes: what was assumed or fell back, to be shown to the user.
+        keeps_everything: whether selections by value were traced as if they took everything.
     """
 
     inputs: list[Value] = field(default_factory=list)
@@ -173,6 +174,7 @@ class Graph:
     ties: dict[str, str] = field(default_factory=dict)
     frontend: str = ""
     notes: list[str] = field(default_factory=list)
+    keeps_everything: bool = False
 
     def parameters(self) -> Iterator[Value]:
         """The trainable tensors."""

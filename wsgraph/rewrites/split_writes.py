@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from wsgraph.ir.constants import ConstantPool
 from wsgraph.ir.graph import Op, Value, ValueKind
-from wsgraph.provenance.axes import broadcast_shape
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from wsgraph.ir.graph import Graph
 
 __all__ = ["split_writes"]
 
-aten = torch.ops.aten
-
 
 def split_writes(graph: Graph) -> Graph:
-    """``index_put`` with one index that is a constant, along one dimension, to a ``cat`` and a pick.
+    """``index_put`` whose indices are constants, along neighbouring dimensions, to a ``cat`` and a pick.
 
-    An index of everything stays: detectors that are traced as if all were selected write so, where the input
-    decides (:mod:`wsgraph.frontends.selection`).
+    Of a graph that is traced as if every selection by value took everything, an index of everything stays:
+    what it stands for is decided by the input.
     """
     if any(op.key == "aten.index_put" for op in graph.ops):
         constants = ConstantPool(graph)
@@ -32,45 +33,88 @@ def split_writes(graph: Graph) -> Graph:
     return graph
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Places:
+    """Where an operator writes.
+
+    Attributes:
+        dims: the neighbouring dimensions that are written along, the first and the one after the last.
+        flat: positions along them, taken as one dimension, in the shape that the indices have together.
+    """
+
+    dims: tuple[int, int]
+    flat: Tensor
+
+
 def _split(op: Op, constants: ConstantPool, graph: Graph) -> list[Op]:
-    known = _places(op, constants) if op.key == "aten.index_put" else None
-    if known is None or constants.get(op.outputs[0]) is not None:
+    places = _places(op, constants) if op.key == "aten.index_put" else None
+    if places is None or constants.get(op.outputs[0]) is not None:
         return [op]
-    dim, index = known
-    x, values, (result,) = op.arguments["self"], op.arguments["values"], op.outputs
-    size, count = x.shape[dim], len(index)
-    places = torch.arange(size).index_copy(0, index, torch.arange(size, size + count))
-    name = result.name
-    picks = Value(f"{name}.places", (size,), torch.int64, ValueKind.CONSTANT, places)
-    graph.tensors[picks.name] = picks
-    shape = tuple(count if d == dim else n for d, n in enumerate(x.shape))
-    wide = Value(f"{name}.values", shape, values.dtype)
-    both = Value(
-        f"{name}.both", tuple(size + count if d == dim else n for d, n in enumerate(x.shape)), x.dtype
-    )
-    out = Value(f"{name}.written", x.shape, x.dtype) if op.mutates else result
-    parts = [
-        Op("aten.expand", aten.expand.default, (values, list(shape)), {}, [wide], op.scope, aliases=True),
-        Op("aten.cat", aten.cat.default, ([x, wide], dim), {}, [both], op.scope),
-        Op("aten.index_select", aten.index_select.default, (both, dim, picks), {}, [out], op.scope),
-    ]
-    if op.mutates:
-        parts.append(Op("aten.copy", aten.copy_.default, (x, out), {}, [result], op.scope, mutates=True))
-    return parts
+    start, stop = places.dims
+    size = math.prod(op.outputs[0].shape[start:stop])
+    if graph.keeps_everything and len(torch.unique(places.flat)) == size:
+        return [op]
+    return _Writer(op, graph).run(places, size)
 
 
-def _places(op: Op, constants: ConstantPool) -> tuple[int, Tensor] | None:
-    """The dimension that is written along, and where; None where the write is none of these."""
+def _places(op: Op, constants: ConstantPool) -> _Places | None:
+    """None where the write is none at known places."""
     given: dict[str, Any] = op.arguments
-    written = [d for d, index in enumerate(given["indices"]) if index is not None]
-    if given["accumulate"] or len(written) != 1:
+    x, values, indices = given["self"], given["values"], given["indices"]
+    dims = [d for d, index in enumerate(indices) if index is not None]
+    start, stop = dims[0], dims[-1] + 1
+    known = [constants.get(indices[d]) for d in dims]
+    if given["accumulate"] or len(dims) != stop - start or values.dtype != x.dtype:
         return None
-    (dim,), x, values = written, given["self"], given["values"]
-    index = constants.get(given["indices"][dim])
-    if index is None or index.dim() != 1 or index.dtype is torch.bool or values.dtype != x.dtype:
-        return None
-    index = index.cpu().long() % x.shape[dim]
-    shape = tuple(len(index) if d == dim else n for d, n in enumerate(x.shape))
-    if len(index.unique()) == x.shape[dim] or broadcast_shape(values.shape, shape) != shape:
-        return None
-    return dim, index
+    flat = torch.zeros((), dtype=torch.int64)
+    for d, index in zip(dims, known, strict=True):
+        if index is None or index.dtype is torch.bool:
+            return None
+        flat = flat * x.shape[d] + index.cpu().long() % x.shape[d]
+    return _Places((start, stop), flat)
+
+
+class _Writer:
+    def __init__(self, op: Op, graph: Graph) -> None:
+        self.op = op
+        self.graph = graph
+        self.ops: list[Op] = []
+
+    def run(self, places: _Places, size: int) -> list[Op]:
+        """The parts; the last one gives the operator's own result."""
+        given, (result,) = self.op.arguments, self.op.outputs
+        (start, stop), index = places.dims, places.flat
+        before, after = result.shape[:start], result.shape[stop:]
+        old = self.call("reshape", given["self"], [*before, size, *after])
+        new = self.call("expand", given["values"], [*before, *index.shape, *after])
+        new = self.call("reshape", new, [*before, index.numel(), *after])
+        both = self.part("cat", ([old, new], start), [*before, size + index.numel(), *after])
+        at = torch.arange(size).index_copy(0, index.reshape(-1), size + torch.arange(index.numel()))
+        picked = self.part("index_select", (both, start, self.constant(at)), old.shape)
+        whole = self.call("reshape", picked, list(result.shape))
+        if self.op.mutates:
+            target, args = torch.ops.aten.copy_.default, (given["self"], whole)
+            self.ops.append(Op("aten.copy", target, args, {}, [result], self.op.scope, mutates=True))
+        else:
+            self.ops[-1].outputs = [result]
+        return self.ops
+
+    def call(self, name: str, x: Value, shape: list[int]) -> Value:
+        """A view of a shape."""
+        return self.part(name, (x, shape), shape, aliases=True)
+
+    def part(self, name: str, args: tuple[Any, ...], shape: Sequence[int], *, aliases: bool = False) -> Value:
+        """One operator."""
+        own = self.op.outputs[0]
+        made = Value(f"{own.name}.{len(self.ops)}", tuple(shape), own.dtype)
+        target = getattr(torch.ops.aten, name).default
+        self.ops.append(Op(f"aten.{name}", target, args, {}, [made], self.op.scope, aliases=aliases))
+        return made
+
+    def constant(self, data: Tensor) -> Value:
+        """A tensor of the graph's own."""
+        value = Value(
+            f"{self.op.outputs[0].name}.at", tuple(data.shape), data.dtype, ValueKind.CONSTANT, data
+        )
+        self.graph.tensors[value.name] = value
+        return value
