@@ -14,7 +14,7 @@ from wsgraph.errors import LoweringError
 from wsgraph.ir.graph import Value
 from wsgraph.lowering.hookspecs import Register, hookimpl
 from wsgraph.lowering.interchange_ops import WRITES, picked_dims
-from wsgraph.provenance.axes import Activation, Axis, Space, arange_along, restrict
+from wsgraph.provenance.axes import Activation, Axis, Space, arange_along, broadcast_shape, restrict
 from wsgraph.provenance.params import Constant, ParamValue
 
 if TYPE_CHECKING:
@@ -129,6 +129,8 @@ def lower_put(op: Operation, graph: LoweringGraph) -> Activation:
     indices = op.argument("indices")
     if isinstance(indices, list | tuple) and None not in indices:
         written = _at_any_row(graph, values, len(op.shape) - len(indices), op.shape)
+    elif isinstance(indices, list | tuple):
+        written = _at_any_index(op, graph, values, indices)
     else:
         written = _at_any_place(op, graph, values, sorted(picked_dims(op.op)))
     return written if not x.nodes else graph.combine(x, written, "sum")
@@ -145,6 +147,27 @@ def _at_any_place(op: Operation, graph: LoweringGraph, values: Activation, dims:
     cut = [*dims, *(d for d, n in enumerate(op.shape) if values.shape[d] != n)]
     kept = [d for d in range(len(op.shape)) if d not in cut]
     written = _at_any(graph, values, cut, lambda labels: restrict(labels, kept))
+    return with_new_sites(written.expanded(op.shape), op.shape)
+
+
+def _at_any_index(
+    op: Operation, graph: LoweringGraph, values: Activation, indices: Sequence[Value | None]
+) -> Activation:
+    """Values of ``x[:, i, j] = values``, wherever along the dimensions that have an index they may be."""
+    given = {d: index for d, index in enumerate(indices) if index is not None}
+    dims, together = [*given], broadcast_shape(*(index.shape for index in given.values()))
+    # With other dimensions between them, the indices' come first.
+    start = dims[0] if dims[-1] - dims[0] < len(dims) else 0
+    kept = [n for d, n in enumerate(op.shape) if d not in given]
+    wide = values.expanded((*kept[:start], *together, *kept[start:]))
+
+    def move(labels: Tensor) -> Tensor:
+        labels = labels[(slice(None),) * start + (0,) * len(together)]
+        for d in dims:
+            labels = labels.unsqueeze(d)
+        return labels
+
+    written = _at_any(graph, wide, range(start, start + len(together)), move)
     return with_new_sites(written.expanded(op.shape), op.shape)
 
 

@@ -86,6 +86,19 @@ def test_neurons_written_over_at_some_places(forward: Callable[[Net, Tensor], An
     verified(over_neurons(forward, v=nn.Linear(6, 3), w=nn.Linear(6, 6), o=nn.Linear(6, 2)))
 
 
+def test_what_is_written_lines_up_with_the_index_and_not_with_the_result() -> None:
+    """Values of four dimensions for five that the index makes: their first is the result's second."""
+
+    def forward(s: Net, h: Tensor) -> Any:
+        place = (s.v(h).sigmoid() * 3).long().view(1, 1)
+        image = torch.zeros(1, 6, 3, 2)
+        image[:, :, place] = h.view(6, 1, 1, 1).tanh()
+        return s.o(image.flatten(1))
+
+    stream = verified(over_neurons(forward, v=nn.Linear(6, 1), o=nn.Linear(36, 2)))
+    assert edges(stream)[-1] == "n1 -> n3 dense 2x6x6 o.weight"
+
+
 def test_neurons_that_are_written_over_have_no_edge(prove: Prove) -> None:
     """Only neurons 1, 3 and 5 of the first layer are read by the last."""
     model = over_neurons(WRITES["some neurons"], v=nn.Linear(6, 3), o=nn.Linear(6, 2))

@@ -138,3 +138,14 @@ def test_positions_mixed_by_an_einsum(prove: Prove) -> None:
     parts = {"i": nn.Linear(3, 3), "w": param(5, 4), "o": nn.Linear(3, 2)}
     model = Net(lambda s, x: s.o(torch.einsum("bnd,nm->bmd", s.i(x), s.w)), **parts)
     assert "n2 -> n3 dense 4x5x1 w" in edges(prove(model, "1x5x3"))
+
+
+def test_a_computed_weight_that_is_zero_is_tried_with_another_value() -> None:
+    """RAFT's first flow is no motion, and a ReLU makes zeros of half of what its layers make of that."""
+
+    def forward(s: Net, x: Tensor) -> Any:
+        return s.o(torch.cat([s.l(x), s.t.relu().expand(len(x), -1, -1)], 1))
+
+    model, x = Net(forward, l=nn.Linear(3, 4), t=param(1, 5, 4), o=nn.Linear(4, 2)), torch.rand(1, 2, 3)
+    report = wsgraph.verify(wsgraph.compile(model, x), model, x, samples=30)
+    assert report.ok, report

@@ -28,6 +28,7 @@ from wsgraph.lowering.interchange_ops import (
     operands,
     picked_alike,
     picked_dims,
+    written_dims,
 )
 from wsgraph.lowering.interchange_recurrent import RECURRENT, along_steps, note_states, tells_apart
 from wsgraph.provenance.axes import Activation, Axis, restrict
@@ -143,12 +144,16 @@ class _Gatherer:
         dims = picked_dims(op)
         # With other dimensions between them, the written tensor's come in another order.
         apart = max(dims) - min(dims) >= len(dims)
+        *indices, written = op.inputs()[1:]
+        along, new = written_dims(op), self._activation(written)
+        # Of neurons that lie along both, others are written at another place of each that is written to.
+        mixed = new is not None and any({*a.dims} & along and {*a.dims} - along for a in new.nodes)
         for value in op.inputs():
             x = self._activation(value)
-            if apart:
+            if apart or mixed or value in indices:  # each neuron of an index decides another place
                 self._pin_value(value)
-            elif x is not None and len(value.shape) == len(op.outputs[0].shape):
-                self._picked(x, dims)
+            elif x is not None:
+                self._picked(x, along if value is written else dims)
 
     def _place(self, axis: Axis, along: list[int]) -> None:
         """Neurons at different places along some dimensions are told apart."""

@@ -25,6 +25,7 @@ __all__ = [
     "operands",
     "picked_alike",
     "picked_dims",
+    "written_dims",
 ]
 
 Operand: TypeAlias = tuple[Value, list[int]]
@@ -228,6 +229,15 @@ def picked_alike(op: Op, dims: Collection[int]) -> bool:
     return not picked & others
 
 
+def written_dims(op: Op) -> set[int]:
+    """The dimensions of what one of :data:`WRITES` writes that lie where its index says."""
+    dims, (first, *indices, written) = picked_dims(op), op.inputs()
+    if "indices" not in op.arguments:
+        return dims
+    stop = len(written.shape) - (len(first.shape) - max(dims) - 1)
+    return set(range(max(0, stop - max(len(index.shape) for index in indices)), stop))
+
+
 def _by_position(op: Op) -> list[Operand]:
     """All tensors have the same dimensions, but those along which elements are picked or written."""
     dims = picked_dims(op)
@@ -244,10 +254,13 @@ def _by_index(op: Op) -> list[Operand]:
     rank = len(first.shape)
     behind = list(range(max(dims) + 1, rank))
     before = list(range(min(dims)))
-    middle = [_FIXED + d for d in range(len(written.shape) - len(before) - len(behind))]
+    middle = [_FIXED + d for d in range(max(len(index.shape) for index in indices))]
     return [
         (first, [_FIXED * 2 + d if d in dims else d for d in range(rank)]),
-        *((index, [_FIXED * 3] * len(index.shape)) for index in indices),
+        *(
+            (index, [_FIXED * (k + 3) + d for d in range(len(index.shape))])
+            for k, index in enumerate(indices)
+        ),
         (written, [*before, *middle, *behind][-len(written.shape) :] if written.shape else []),
     ]
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from wsgraph.ir.graph import Value
+from wsgraph.lowering.interchange_ops import written_dims
 from wsgraph.testing.bench import Bench, is_learned
 from wsgraph.testing.differences import disturbs, touches
 from wsgraph.testing.sources import source_masks
@@ -105,17 +106,28 @@ def _put(bench: Bench, op: Op, masks: Mapping[Value, Tensor], targets: list[Tens
     if op.key not in _OVERWRITES:
         return {}
     given, found = op.arguments, {}
-    table = given["self"]
+    table, values = given["self"], op.inputs()[-1]
     indices = enumerate(given["indices"]) if "indices" in given else [(int(given["dim"]), given["index"])]
     kept = table in masks and bool(masks[table].any())
     place = (masks[table] if kept else targets[0]).nonzero()[0].tolist()
+    along = sorted(written_dims(op))
+    own = [] if kept else [masks[values].nonzero()[0].tolist()[d] for d in along]
     for dim, index in indices:
         if index is None or index.dtype is torch.bool:
             continue
         size = table.shape[dim]
         if bench.activation(index) is not None or len(bench.run.values[index].unique()) == size > 1:
-            found[index] = torch.full(index.shape, (place[dim] + kept) % size, dtype=index.dtype)
+            chosen = torch.full(index.shape, (place[dim] + 1) % size, dtype=index.dtype)
+            if not kept:
+                chosen[_entry(own, index.shape)] = place[dim]
+            found[index] = chosen
     return found
+
+
+def _entry(place: list[int], shape: tuple[int, ...]) -> tuple[int | slice, ...]:
+    """Where a place of what is written has its index: of fewer dimensions, or the same for several places."""
+    tail = place[len(place) - len(shape) :] if len(place) >= len(shape) else []
+    return tuple(min(at, n - 1) for at, n in zip(tail, shape, strict=False))
 
 
 _OVERWRITES = frozenset({"aten.index_put", "aten.scatter", "aten.index_copy"})

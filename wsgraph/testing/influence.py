@@ -124,7 +124,9 @@ def _check_parameter(bench: Bench, op: Op, name: str, pair: Pair) -> str | None:
         raise LookupError(f"{op!r} gives no value of the destination")
     inputs = {**bench.inputs(op), **_one_token(bench, op, pair)}
     before = bench.run.call(op, inputs)
-    after = bench.run.call(op, {**inputs, **bench.overwritten(name, pair.elements, 0.0)})
+    # A weight that is computed may be zero as it is: behind a ReLU, say.
+    other = 1.0 if bench.is_zero(name, pair.elements) else 0.0
+    after = bench.run.call(op, {**inputs, **bench.overwritten(name, pair.elements, other)})
     if not touches(before, after, targets):
         return "the pair's parameters do not change the destination"
     if disturbs(before, after, [~t for t in targets]):
