@@ -122,7 +122,7 @@ class DNGEncoder(nn.Module):
             keep: whether to keep all memories until the end.
         """
         memories: dict[int, Tensor] | None = None
-        history = History()
+        history = self.readout.history()
         for number in range(len(self.passes)):
             last = number == len(self.passes) - 1
             memories = self._pass(group, number, memories, history if last else None, keep=keep or not last)
@@ -130,13 +130,19 @@ class DNGEncoder(nn.Module):
         return self.read(group, memories, history)
 
     def read(
-        self, group: Group, memories: Mapping[int, Tensor], history: History
+        self, group: Group, memories: Mapping[int, Tensor], history: History | None
     ) -> tuple[Tensor, Mapping[int, Tensor]]:
-        """Embedding, and memories with the batch expanded, of a group after the last pass."""
+        """Embedding, and memories with the batch expanded, of a group after the last pass.
+
+        Args:
+            group: the streams.
+            memories: those of the last pass.
+            history: what the readout reads beside them; None for ``last``.
+        """
         count = len(group.streams)
         memories = {block: memory.expand(count, -1, -1) for block, memory in memories.items()}
         outputs = torch.cat([memories[block] for block in group.program.outputs], 1)
-        past = None if self.config.readout == "last" else history.stacked(count)
+        past = None if history is None else history.stacked(count)
         return self.readout(outputs, past), memories
 
     def setting(self, group: Group) -> Setting:

@@ -52,6 +52,10 @@ class ReadoutHead(nn.Module):
         self.flatten = config.parameters == "per_step"
         self.score = nn.Linear(config.hidden, 1) if config.readout == "attention" else None
 
+    def history(self) -> History | None:
+        """Where to note mean memories; None where only the last ones are read."""
+        return None if self.kind == "last" else History()
+
     def forward(self, last: Tensor, history: Tensor | None) -> Tensor:
         """``[batch, d]``.
 

@@ -45,18 +45,18 @@ class _Run:
     Attributes:
         group: its networks.
         setting: what its steps have in common.
+        history: mean memories, where the readout reads them.
         before: memories of the pass before.
         memories: those of this pass.
         place: number of blocks without incoming edges so far.
-        history: mean memories, for the readout.
     """
 
     group: Group
     setting: Setting
+    history: History | None
     before: dict[int, Tensor] | None = None
     memories: dict[int, Tensor] = field(default_factory=dict)
     place: int = 0
-    history: History = field(default_factory=History)
 
 
 def encode_together(
@@ -70,7 +70,10 @@ def encode_together(
         message: the kernels.
         keep: whether to keep all memories until the end.
     """
-    runs = [_Run(group, encoder.setting(group)._replace(message=message)) for group in groups]
+    runs = [
+        _Run(group, encoder.setting(group)._replace(message=message), encoder.readout.history())
+        for group in groups
+    ]
     for number in range(len(encoder.passes)):
         last = number == len(encoder.passes) - 1
         for run in runs:
@@ -85,7 +88,7 @@ def encode_together(
 
 def _settle(run: _Run, steps: tuple[Step, ...], *, last: bool, keep: bool) -> None:
     """Note what the readout needs, and forget what nobody reads again."""
-    if last and steps[0].links:
+    if last and run.history is not None and steps[0].links:
         memory = torch.cat([run.memories[step.node.id] for step in steps], 1)
         run.history.add(steps[0].node.t, memory)
     for dead in () if keep else (block for step in steps for block in step.dead):
