@@ -16,7 +16,6 @@ from torch import Tensor
 from wsgraph_encoders.maps import SingleMap
 from wsgraph_encoders.messages.wiring import DenseWiring
 from wsgraph_encoders.passes import EncoderPass, stacked_links
-from wsgraph_encoders.readouts import History
 from wsgraph_encoders.triton.grouped import Request, grouped_single
 from wsgraph_encoders.triton.ladder import expand
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from wsgraph_encoders.maps import Call
     from wsgraph_encoders.passes import Setting
     from wsgraph_encoders.program import Step
+    from wsgraph_encoders.readouts import History
     from wsgraph_encoders.triton.message import TritonMessage
 
 __all__ = ["encode_together"]
