@@ -85,13 +85,13 @@ class _Writer:
         given, (result,) = self.op.arguments, self.op.outputs
         (start, stop), index = places.dims, places.flat
         before, after = result.shape[:start], result.shape[stop:]
-        old = self.call("reshape", given["self"], [*before, size, *after])
-        new = self.call("expand", given["values"], [*before, *index.shape, *after])
-        new = self.call("reshape", new, [*before, index.numel(), *after])
+        old = self.view("reshape", given["self"], [*before, size, *after])
+        new = self.view("expand", given["values"], [*before, *index.shape, *after])
+        new = self.view("reshape", new, [*before, index.numel(), *after])
         both = self.part("cat", ([old, new], start), [*before, size + index.numel(), *after])
         at = torch.arange(size).index_copy(0, index.reshape(-1), size + torch.arange(index.numel()))
         picked = self.part("index_select", (both, start, self.constant(at)), old.shape)
-        whole = self.call("reshape", picked, list(result.shape))
+        whole = self.view("reshape", picked, list(result.shape))
         if self.op.mutates:
             target, args = torch.ops.aten.copy_.default, (given["self"], whole)
             self.ops.append(Op("aten.copy", target, args, {}, [result], self.op.scope, mutates=True))
@@ -99,7 +99,7 @@ class _Writer:
             self.ops[-1].outputs = [result]
         return self.ops
 
-    def call(self, name: str, x: Value, shape: list[int]) -> Value:
+    def view(self, name: str, x: Value, shape: list[int]) -> Value:
         """A view of a shape."""
         return self.part(name, (x, shape), shape, aliases=True)
 

@@ -124,7 +124,7 @@ def _put(bench: Bench, op: Op, masks: Mapping[Value, Tensor], targets: list[Tens
     return found
 
 
-def _entry(place: list[int], shape: tuple[int, ...]) -> tuple[int | slice, ...]:
+def _entry(place: list[int], shape: tuple[int, ...]) -> tuple[int, ...]:
     """Where a place of what is written has its index: of fewer dimensions, or the same for several places."""
     tail = place[len(place) - len(shape) :] if len(place) >= len(shape) else []
     return tuple(min(at, n - 1) for at, n in zip(tail, shape, strict=False))
