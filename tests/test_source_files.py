@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from wsgraph.errors import CheckpointError, SourceError, UnsafeCheckpointError
+from wsgraph.frontends.safetensors_files import read_safetensors
 from wsgraph.frontends.source import open_source
 
 
@@ -94,6 +95,60 @@ def test_weights_are_not_copied(tmp_path):
     source = open_source(tmp_path / "m.safetensors")
     assert source.tensors["0.weight"].data_ptr() == source.module.get_submodule("0").weight.data_ptr()
     assert str(tmp_path / "m.safetensors") in Path("/proc/self/maps").read_text()
+
+
+def test_mapped_weights_are_not_looked_at(tmp_path):
+    path = tmp_path / "hollow.safetensors"
+    size, count = 1 << 20, 64
+    header = {
+        f"{k}": {"dtype": "F32", "shape": [size // 4], "data_offsets": [k * size, (k + 1) * size]}
+        for k in range(count)
+    }
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + count * size)
+    tensors = read_safetensors(path)
+    assert len(tensors) == count
+
+    def resident() -> int:
+        """KiB of the file that this process has touched."""
+        mappings = Path("/proc/self/smaps").read_text().split(f"{path}\n")[1:]
+        return sum(int(text.split("Rss:")[1].split()[0]) for text in mappings)
+
+    assert resident() == 0
+    assert not tensors["5"].any()
+    assert resident() > 0
+
+
+def test_safetensors_of_every_kind_and_alignment(tmp_path):
+    tensors = {
+        "matrix": torch.randn(3, 4),
+        "scalar": torch.tensor(3.0),
+        "empty": torch.empty(0, 3),
+        "mask": torch.tensor([True, False, True]),
+        "half": torch.randn(3).half(),
+        "complex": torch.randn(2, dtype=torch.complex64),
+        "unsigned": torch.tensor([1, 2, 3], dtype=torch.uint16),
+        "eight bits": torch.randn(3).to(torch.float8_e4m3fn),
+        "eight other bits": torch.randn(3).to(torch.float8_e4m3fnuz),
+    }
+    path = tmp_path / "m.safetensors"
+    save_file(tensors, path, metadata={"who": "somebody"})
+    content = path.read_bytes()
+    header = 8 + int.from_bytes(content[:8], "little")
+    shifted = tmp_path / "shifted.safetensors"  # other writers do not align the data
+    shifted.write_bytes((header - 7).to_bytes(8, "little") + content[8:header] + b" " + content[header:])
+    for file in (path, shifted):
+        found = read_safetensors(file)
+        assert found.keys() == tensors.keys()
+        for name, tensor in found.items():
+            assert (tensor.dtype, tensor.shape) == (tensors[name].dtype, tensors[name].shape)
+            assert torch.equal(
+                tensor.reshape(-1).view(torch.uint8), tensors[name].reshape(-1).view(torch.uint8)
+            )
+    found["matrix"].add_(1)
+    assert torch.equal(read_safetensors(shifted)["matrix"], tensors["matrix"])
 
 
 def test_sharded_safetensors(tmp_path):

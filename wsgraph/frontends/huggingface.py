@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wsgraph.errors import CheckpointError, MissingDependencyError, SourceError
 from wsgraph.frontends.architectures import build
-from wsgraph.frontends.libraries import import_library, with_box_operators
+from wsgraph.frontends.libraries import import_library
 from wsgraph.frontends.safetensors_files import read_json
 from wsgraph.frontends.skeleton import skeleton
 
@@ -90,7 +90,7 @@ def _build_transformers(config: Path, content: Mapping[str, object]) -> Any:
         ) from error
     names = content.get("architectures")
     name = str(names[0]) if isinstance(names, list) and names else ""
-    kind: Any = with_box_operators(lambda: getattr(transformers, name or "AutoModel", None))
+    kind: Any = getattr(transformers, name or "AutoModel", None)
     if kind is None or not hasattr(kind, "from_config" if kind is transformers.AutoModel else "config_class"):
         raise CheckpointError(
             f"{config} names the class {name!r}, which transformers {transformers.__version__} does not have",
@@ -102,7 +102,7 @@ def _build_transformers(config: Path, content: Mapping[str, object]) -> Any:
         )
         with skeleton():
             make: Any = kind.from_config if kind is transformers.AutoModel else kind
-            return with_box_operators(lambda: make(settings))
+            return make(settings)
     except Exception as error:  # settings that the library's classes refuse
         raise CheckpointError(
             f"{config} makes no model: {type(error).__name__}: {error}", remedy="check the configuration"
