@@ -49,7 +49,7 @@ class _Graph:
 
 
 def find_groups(graph: Incidence) -> list[Group]:
-    """All groups that the cuts find, each once, smallest units first."""
+    """All groups that the cuts find, each once: smallest units first, in the order of the network."""
     pinned = graph.pinned()
     leaves = Leaves(graph, pinned)
     searched = (~leaves.mask).nonzero().flatten()
@@ -59,7 +59,7 @@ def find_groups(graph: Incidence) -> list[Group]:
     seen: set[tuple[int, ...]] = set()
     groups = []
     for level, labels in enumerate(_cuts(whole)):
-        for table in _groups(whole, labels):
+        for table in sorted(_groups(whole, labels), key=lambda table: int(table.min())):
             key = _key(table)
             if key not in seen:
                 seen.add(key)
