@@ -116,12 +116,13 @@ def collate(streams: Iterable[EventStream]) -> Batch:
 
 def _is_finite(feature: Tensor) -> bool:
     """Whether all elements are: their sum says so in one pass unless it overflows. Complex ones are not."""
-    if feature.is_complex():
+    dtype = feature.dtype
+    if dtype.is_complex:
         return False
-    if not feature.is_floating_point():
+    if not dtype.is_floating_point:
         return True
-    wide = feature.detach()
-    wide = wide.float() if wide.dtype.itemsize == 1 else wide
+    wide = feature.detach() if feature.requires_grad else feature
+    wide = wide.float() if dtype.itemsize == 1 else wide
     return math.isfinite(wide.sum()) or bool(torch.isfinite(wide).all())
 
 

@@ -48,7 +48,9 @@ class MemoryCell(nn.Module):
         return out
 
     def _update(self, gates: Tensor, message: Tensor) -> Tensor:
-        mapped, width = self.hidden_map(message), 2 * message.shape[-1]
-        reset, update = torch.sigmoid(gates[..., :width] + mapped[..., :width]).chunk(2, -1)
-        new = torch.tanh(torch.addcmul(gates[..., width:], reset, mapped[..., width:]))
+        hidden = message.shape[-1]
+        given, new = torch.split_with_sizes(gates, [2 * hidden, hidden], -1)
+        mapped, mapped_new = torch.split_with_sizes(self.hidden_map(message), [2 * hidden, hidden], -1)
+        reset, update = (given + mapped).sigmoid().chunk(2, -1)
+        new = torch.addcmul(new, reset, mapped_new).tanh()
         return torch.lerp(new, message, update)

@@ -15,7 +15,7 @@ from wsgraph_encoders.fourier import FourierFeatures
 from wsgraph_encoders.messages import message_function
 from wsgraph_encoders.messages.automatic import AutomaticMessage
 from wsgraph_encoders.parameter_sets import parameter_sets
-from wsgraph_encoders.passes import EncoderPass, Setting
+from wsgraph_encoders.passes import EncoderPass, Setting, stretches
 from wsgraph_encoders.readouts import History, ReadoutHead
 from wsgraph_encoders.sources import SourcesByPlace, SourcesByRole
 from wsgraph_encoders.tags import TagVectors
@@ -147,7 +147,7 @@ class DNGEncoder(nn.Module):
 
     def setting(self, group: Group) -> Setting:
         """What all steps of a pass over a group have in common."""
-        return Setting(group, self.message, self.fourier, self.tags.by_tag(group.structure))
+        return Setting(group, self.message, self.fourier.frequencies, self.tags.by_tag(group.structure))
 
     def _pass(
         self,
@@ -160,19 +160,24 @@ class DNGEncoder(nn.Module):
     ) -> dict[int, Tensor]:
         setting = self.setting(group)
         encode, memories, place = self.passes[number], dict[int, Tensor](), 0
-        for steps in group.program.bundles:
-            blocks, step = [step.node.id for step in steps], steps[0]
-            if step.links:
-                shift = self.embeddings(step, group.program)
-                past = None if before is None else torch.cat([before[block] for block in blocks], 1)
-                memory = encode(setting, steps, memories, shift, past)
-                if history is not None:
-                    history.add(step.node.t, memory)
-            else:
-                memory = self.sources(step, place)  # shared by all streams
-                place += 1
-            sizes = [step.node.size for step in steps]
-            memories.update(zip(blocks, memory.split(sizes, 1), strict=True))
-            for dead in () if keep else (block for step in steps for block in step.dead):
-                del memories[dead]
+        assert isinstance(encode, EncoderPass)
+        for stretch in stretches(group.program.bundles, len(group.streams), self.config.hidden):
+            inner = [steps for steps in stretch if steps[0].links]
+            shifts = [self.embeddings(steps[0], group.program) for steps in inner] if before is None else None
+            ahead = encode.work_ahead(setting, inner, shifts)
+            for steps in stretch:
+                blocks, step = [step.node.id for step in steps], steps[0]
+                if step.links:
+                    past = None if before is None else torch.cat([before[block] for block in blocks], 1)
+                    memory = encode(setting, steps, memories, ahead, past)
+                    if history is not None:
+                        history.add(step.node.t, memory)
+                else:
+                    memory = self.sources(step, place)  # shared by all streams
+                    place += 1
+                sizes = [step.node.size for step in steps]
+                parts = torch.split_with_sizes(memory, sizes, 1) if len(steps) > 1 else (memory,)
+                memories.update(zip(blocks, parts, strict=True))
+                for dead in () if keep else (block for step in steps for block in step.dead):
+                    del memories[dead]
         return memories

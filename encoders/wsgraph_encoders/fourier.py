@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-__all__ = ["FourierFeatures", "ScalarMap", "fourier_features", "fourier_phase"]
+__all__ = ["FourierFeatures", "Frequencies", "ScalarMap", "fourier_features", "fourier_phase"]
 
 _LARGEST = 1e30
 """Far beyond this the phase of a finite number overflows; no digit of it means anything long before."""
@@ -44,6 +44,25 @@ class ScalarMap(NamedTuple):
         return nn.functional.linear(fourier_features(x, self.frequencies), self.weight, self.bias)
 
 
+class Frequencies(NamedTuple):
+    """The frequencies of an encoder, as its steps use them.
+
+    Attributes:
+        b: ``[F]``.
+    """
+
+    b: Tensor
+
+    def map(self, linear: nn.Linear, shift: Tensor | None = None) -> ScalarMap:
+        """The scalar function ``linear(fourier(x) + shift)``; ``shift`` is ``[2F]``."""
+        bias = linear.bias if shift is None else linear(shift)
+        return ScalarMap(self.b, linear.weight, bias)
+
+    def features(self, x: Tensor) -> Tensor:
+        """``[...]`` to ``[..., 2F]``."""
+        return fourier_features(x, self.b)
+
+
 class FourierFeatures(nn.Module):
     """The fixed Gaussian frequencies b.
 
@@ -58,10 +77,10 @@ class FourierFeatures(nn.Module):
         super().__init__()
         self.register_buffer("b", scale * torch.randn(1, count))
 
-    def map(self, linear: nn.Linear, shift: Tensor | None = None) -> ScalarMap:
-        """The scalar function ``linear(fourier(x) + shift)``; ``shift`` is ``[2F]``."""
-        bias = linear.bias if shift is None else linear(shift)
-        return ScalarMap(self.b[0], linear.weight, bias)
+    @property
+    def frequencies(self) -> Frequencies:
+        """The frequencies without the module around them."""
+        return Frequencies(self.b[0])
 
     def forward(self, x: Tensor) -> Tensor:
         """``[...]`` to ``[..., 2F]``."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from wsgraph_encoders.messages.wiring import split_dim
 
 if TYPE_CHECKING:
-    from wsgraph_encoders.fourier import FourierFeatures
+    from wsgraph_encoders.fourier import Frequencies
     from wsgraph_encoders.messages import Message
     from wsgraph_encoders.messages.wiring import Wiring
 
@@ -23,14 +23,14 @@ class Call(NamedTuple):
 
     Attributes:
         message: how sums are computed.
-        fourier: the Fourier features.
+        fourier: the frequencies of Fourier features.
         wiring: who sends to whom.
         weights: ``[batch, *wiring.shape, m]`` as stored, or a learned feature ``[2F]``.
         sources: memories of the sources, ``[batch or 1, n_src, hidden]``.
     """
 
     message: Message
-    fourier: FourierFeatures
+    fourier: Frequencies
     wiring: Wiring
     weights: Tensor
     sources: Tensor
@@ -51,10 +51,10 @@ class SingleMap(nn.Module):
 
     def forward(self, call: Call) -> Tensor:
         """``[batch, n_dst, hidden]``."""
-        mapped = self.node(call.sources)
         if call.weights.dim() == 1:
-            return call.message.constant(call.wiring, self.edge(call.weights), mapped)
-        return call.message.single(call.wiring, call.weights, mapped, call.fourier.map(self.edge))
+            return call.message.constant(call.wiring, self.edge(call.weights), call.sources, self.node)
+        edge, mapped = call.fourier.map(self.edge), self.node(call.sources)
+        return call.message.single(call.wiring, call.weights, mapped, edge)
 
 
 class MultiMap(nn.Module):

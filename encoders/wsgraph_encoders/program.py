@@ -16,7 +16,7 @@ from torch import Tensor
 
 from wsgraph.events.blocks import Learned, NodeView, Pattern
 from wsgraph_encoders.messages.untraced import untraced
-from wsgraph_encoders.messages.wiring import DenseWiring, wire
+from wsgraph_encoders.messages.wiring import DenseWiring, PairWiring, wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,6 +74,11 @@ class Link:
     def multiplicity(self) -> int:
         """Parallel edges a pair; 1 for learned edges, which all have the same feature."""
         return 1 if self.kind == "learned" else self.edge.multiplicity
+
+    @property
+    def one_to_one(self) -> bool:
+        """Whether each destination has one edge with a weight, from the source that stands where it does."""
+        return self.kind == "pointwise" and isinstance(self.wiring, PairWiring) and self.wiring.aligned
 
     @property
     def mixes(self) -> bool:

@@ -134,9 +134,9 @@ def _all_finite(feature: Tensor) -> Tensor:
 
 
 def _edge_views(program: Program) -> Iterator[ParamView]:
-    """Features of edges in the order in which the encoder reads them."""
+    """Features of edges in the order in which the encoder reads them; without those it works out ahead."""
     for steps in program.bundles:
         for links in zip(*(step.links for step in steps), strict=True):
             for link in links:
-                if isinstance(link.edge.feature, ParamView) and link.kind != "learned":
+                if isinstance(link.edge.feature, ParamView) and not link.one_to_one:
                     yield link.edge.feature

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import wsgraph
 from tests.encoders.networks import NETWORKS, compiled, doubled, mlp, stream
 from wsgraph.errors import CheckpointError, StructureError
-from wsgraph_encoders import DNGConfig, DNGEncoder, batch, collate
+from wsgraph_encoders import DNGConfig, DNGEncoder, batch, collate, passes
 from wsgraph_encoders.errors import EncoderError
 from wsgraph_encoders.program import program_of
 
@@ -269,3 +269,17 @@ def test_projections_encoded_together_are_those_encoded_one_by_one(monkeypatch: 
     for block, memory in apart.memories[1].items():
         torch.testing.assert_close(together.memories[1][block], memory, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(together.embedding, apart.embedding, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["vit", "cnn"])
+def test_what_is_worked_out_ahead_does_not_depend_on_how_far(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = encoder(passes=2)
+    networks = collate([stream(name)] * 2)
+    whole = model(networks)
+    monkeypatch.setattr(passes, "_STRETCH", 1)
+    stepwise = model(networks)
+    for block, memory in stepwise.memories[1].items():
+        torch.testing.assert_close(whole.memories[1][block], memory, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(whole.embedding, stepwise.embedding, rtol=1e-4, atol=1e-5)

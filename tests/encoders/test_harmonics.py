@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from tests.encoders.networks import stream
 from wsgraph_encoders import DNGConfig, DNGEncoder, collate
@@ -49,13 +50,12 @@ def test_few_frequencies_over_a_wide_interval_stay_as_they_are():
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 29, 64])
 def test_harmonics_by_rotation_are_sines_and_cosines(monkeypatch, count):
-    angle = torch.linspace(-3, 3, 60).reshape(5, 12)
-    number = torch.arange(1, count + 1).unsqueeze(1)
-    exact = angle.double().unsqueeze(1) * number
+    x, omega = torch.linspace(-3, 3, 60).reshape(5, 12), torch.arange(1.0, count + 1).unsqueeze(1)
+    exact = x.double().unsqueeze(1) * omega
     exact = torch.cat([exact.sin(), exact.cos()], 1)
     for few in (0, 1 << 20):
         monkeypatch.setattr(module, "_FEW", few)
-        error = (harmonics_of(angle, count).double() - exact).abs().max()
+        error = (harmonics_of(x, omega).double() - exact).abs().max()
         assert error < 4e-7 * count, "as many roundings as the phase itself has"
 
 
@@ -120,5 +120,6 @@ def test_aligned_pairs_are_a_list_of_pairs():
         got, expected = (spectral.single(wiring, w, sources, edge) for wiring in (one_to_one, listed))
         torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5)
     value = torch.randn(6)
-    got, expected = (spectral.constant(wiring, value, sources) for wiring in (one_to_one, listed))
+    node = nn.Linear(6, 6)
+    got, expected = (spectral.constant(wiring, value, sources, node) for wiring in (one_to_one, listed))
     assert torch.equal(got, expected)

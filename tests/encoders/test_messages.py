@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import given, settings
-from torch import Tensor
+from torch import Tensor, nn
 
 from wsgraph_encoders.fourier import ScalarMap, fourier_features
 from wsgraph_encoders.messages import Message, message_function, spectral
@@ -189,13 +189,19 @@ def test_constant_and_projected_features(wiring: str) -> None:
     torch.manual_seed(0)
     drawn = case(WIRINGS[wiring], "normal", 1)
     value, sources = torch.randn(6), drawn.parameters[2]
-    results = [m.constant(WIRINGS[wiring], value, sources) for m in (SPECTRAL, REFERENCE)]
+    node = nn.Linear(6, 6)
+    results = [m.constant(WIRINGS[wiring], value, sources, node) for m in (SPECTRAL, REFERENCE)]
     assert_near(results[0], results[1], 1e-5)
     edge = ScalarMap(drawn.frequencies, *drawn.parameters[:2])
-    for kind in ("normal", "constant", "outliers"):
-        values = WEIGHTS[kind]((2, 9))
-        operands = values, edge, torch.randn(11, 6), torch.randn(11)
-        assert_near(SPECTRAL.project(*operands), REFERENCE.project(*operands), 1e-5)
+    other = ScalarMap(drawn.frequencies, torch.randn_like(edge.weight), torch.randn_like(edge.bias))
+    for kinds in (("normal",), ("constant",), ("outliers",), ("normal", "constant"), ("normal", "outliers")):
+        for rows in (1, 9, 300):
+            values = [WEIGHTS[kind]((2, rows)) for kind in kinds * 2]
+            maps = [edge, other, other, edge][: len(values)]
+            for after in (None, nn.Linear(6, 11)):
+                got, want = (m.evaluate(values, maps, after) for m in (SPECTRAL, REFERENCE))
+                for mine, exact in zip(got, want, strict=True):
+                    assert_near(mine, exact, 1e-5)
 
 
 def test_the_basis_fits_the_weights() -> None:

@@ -80,11 +80,11 @@ class ParamView:
 
     def resolve(self, tensor: Tensor, indices: Mapping[str, Tensor]) -> Tensor:
         """The feature's values, ``[*shape]``: a view of ``tensor`` where strides fit, else a gather."""
-        flat = tensor.contiguous().view(-1)
+        ordered = tensor.contiguous()
         if self.index is None:
             assert self.strides is not None
-            return torch.as_strided(flat, self.shape, self.strides, flat.storage_offset() + self.offset)
-        index = indices[self.index].to(tensor.device, torch.int64)
+            return torch.as_strided(ordered, self.shape, self.strides, ordered.storage_offset() + self.offset)
+        index, flat = indices[self.index].to(tensor.device, torch.int64), ordered.view(-1)
         return torch.where(index >= 0, flat[index.clamp(min=0)], flat.new_zeros(()))
 
     def elements(self, indices: Mapping[str, Tensor]) -> Tensor:

@@ -8,7 +8,9 @@ from wsgraph_encoders.messages.spectral import SpectralMessage
 from wsgraph_encoders.triton.available import fused_on
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from collections.abc import Sequence
+
+    from torch import Tensor, nn
 
     from wsgraph_encoders.fourier import ScalarMap
     from wsgraph_encoders.messages.interface import Message
@@ -41,13 +43,15 @@ class AutomaticMessage:
         """Eq. 5; see :meth:`Message.multi`."""
         return self._on(heads).multi(wiring, weights, heads, offset, edge, first)
 
-    def constant(self, wiring: Wiring, value: Tensor, sources: Tensor) -> Tensor:
+    def constant(self, wiring: Wiring, value: Tensor, sources: Tensor, node: nn.Linear) -> Tensor:
         """Eq. 4 with a learned feature; see :meth:`Message.constant`."""
-        return self._plain.constant(wiring, value, sources)
+        return self._plain.constant(wiring, value, sources, node)
 
-    def project(self, values: Tensor, inner: ScalarMap, weight: Tensor, bias: Tensor) -> Tensor:
-        """See :meth:`Message.project`."""
-        return self._on(weight).project(values, inner, weight, bias)
+    def evaluate(
+        self, values: Sequence[Tensor], maps: Sequence[ScalarMap], after: nn.Linear | None = None
+    ) -> list[Tensor]:
+        """See :meth:`Message.evaluate`."""
+        return self._on(maps[0].weight).evaluate(values, maps, after) if maps else []
 
     def fused(self, like: Tensor) -> TritonMessage | None:
         """The kernels, where they take over for tensors of this device and dtype."""

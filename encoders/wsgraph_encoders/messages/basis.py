@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wsgraph_encoders.fourier import fourier_phase
 from wsgraph_encoders.messages.harmonics import frequencies_of, harmonics, harmonics_of
@@ -111,40 +111,37 @@ class HarmonicBasis:
     Attributes:
         centre: the interval's middle.
         half: half its length.
-        step: the lowest of the angular frequencies.
-        count: number of harmonics J, each a sine and a cosine.
+        terms: 2J.
+        omega: the angular frequencies of the J harmonics, each a sine and a cosine, ``[J, 1]``.
         matrix: from one and the Fourier features to one and these, ``[1 + 2J, 1 + 2F]``.
         split: True where some weights lie outside; their features are zero.
     """
 
     centre: float
     half: float
-    step: float
-    count: int
+    terms: int
+    omega: Tensor
     matrix: Tensor
     split: bool
 
-    @property
-    def terms(self) -> int:
-        """2J."""
-        return 2 * self.count
-
     def features(self, w: Tensor) -> Tensor:
         """``[rows, s]`` to ``[rows, 2J, s]``."""
-        x = w - self.centre if self.centre else w
+        x, omega = w - self.centre if self.centre else w, self.omega.to(w.device)
         if not self.split:
-            return harmonics_of(x * self.step, self.count)
+            return harmonics_of(x, omega)
         inside = x.detach().abs() <= self.half
-        return harmonics_of(torch.where(inside, x, 0) * self.step, self.count) * inside.unsqueeze(1)
+        return harmonics_of(torch.where(inside, x, 0), omega) * inside.unsqueeze(1)
 
     def coefficients(self, g: ScalarMap) -> Tensor:
         """``[1 + 2J, c]``."""
-        matrix = self.matrix.to(g.weight.device)
-        return torch.addmm(matrix[:, :1] * g.bias, matrix[:, 1:], g.weight.t())
+        one, waves = torch.split_with_sizes(self.matrix.to(g.weight.device), [1, g.weight.shape[1]], 1)
+        return torch.addcmul(nn.functional.linear(waves, g.weight), one, g.bias)
 
     def inside(self, w: Tensor) -> Tensor | None:
         """See :meth:`Basis.inside`."""
-        return (w - self.centre).abs() <= self.half if self.split else None
+        if not self.split:
+            return None
+        return (w.detach().to(self.matrix.dtype) - self.centre).abs() <= self.half
 
 
 @lru_cache(maxsize=1024)
@@ -169,4 +166,5 @@ def harmonic_basis(
     sin, cos = torch.sin(omega * centre), torch.cos(omega * centre)
     one, sines, cosines = torch.split(found.matrix, [1, len(omega), len(omega)], 1)
     matrix = torch.cat([one, sines * cos + cosines * sin, cosines * cos - sines * sin], 1)
-    return HarmonicBasis(centre, half, found.step, found.count, matrix.to(dtype), split)
+    harmonic = found.step * torch.arange(1, found.count + 1, dtype=torch.float64).unsqueeze(1)
+    return HarmonicBasis(centre, half, 2 * found.count, harmonic.to(dtype), matrix.to(dtype), split)

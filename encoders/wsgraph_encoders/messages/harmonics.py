@@ -16,6 +16,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from wsgraph_encoders.messages.remembered import Remembered
+
 __all__ = ["Harmonics", "fastest", "frequencies_of", "frequency_key", "harmonics", "harmonics_of"]
 
 _POINTS = 40
@@ -25,7 +27,7 @@ _REACHES = 1.0, 1.1, 1.25
 _LARGEST = 8.0
 """Most that the coefficients of a feature may sum to: rounding errors of the harmonics grow by so much."""
 _FEW = 1 << 13
-"""Angles up to which few calls matter more than few sines."""
+"""Values up to which few calls matter more than few sines."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,9 +46,12 @@ class Harmonics:
     matrix: Tensor
 
 
-def frequency_key(frequencies: Tensor) -> bytes:
-    """The frequencies' bytes: what is worked out from them is kept under these."""
+def _bytes_of(frequencies: Tensor) -> bytes:
     return frequencies.detach().cpu().double().numpy().tobytes()
+
+
+frequency_key = Remembered(_bytes_of)
+"""The frequencies' bytes: what is worked out from them is kept under these."""
 
 
 def frequencies_of(key: bytes) -> Tensor:
@@ -109,12 +114,16 @@ def _with_slopes(x: Tensor, omega: Tensor, top: float) -> Tensor:
     return torch.cat([values, torch.cat([0 * one, slope * phase.cos(), -slope * phase.sin()], 1)])
 
 
-def harmonics_of(angle: Tensor, count: int) -> Tensor:
-    """Sines, then cosines, of the multiples of an angle: ``[rows, s]`` to ``[rows, 2·count, s]``."""
-    if not angle.requires_grad and angle.numel() > _FEW:
-        return _by_rotation(angle, count)
-    number = torch.arange(1, count + 1, dtype=angle.dtype, device=angle.device)
-    phase = angle.unsqueeze(1) * number.unsqueeze(1)
+def harmonics_of(x: Tensor, omega: Tensor) -> Tensor:
+    """Sines, then cosines, of every x in every frequency: ``[rows, s]`` to ``[rows, 2J, s]``.
+
+    Args:
+        x: the values.
+        omega: the multiples of one angular frequency, the first J, ``[J, 1]``.
+    """
+    if not x.requires_grad and x.numel() > _FEW:
+        return _by_rotation(x * omega[0], len(omega))
+    phase = x.unsqueeze(1) * omega
     return torch.cat([phase.sin(), phase.cos()], 1)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from collections.abc import Sequence
+
+    from torch import Tensor, nn
 
     from wsgraph_encoders.fourier import ScalarMap
     from wsgraph_encoders.messages.wiring import Wiring
@@ -60,27 +62,29 @@ class Message(Protocol):
         """
         ...
 
-    def constant(self, wiring: Wiring, value: Tensor, sources: Tensor) -> Tensor:
-        """Eq. 4 with one feature for all edges (App. F.1, F.2): the sum over j of value ⊙ u_j.
+    def constant(self, wiring: Wiring, value: Tensor, sources: Tensor, node: nn.Linear) -> Tensor:
+        """Eq. 4 with one feature for all edges (App. F.1, F.2): the sum over j of value ⊙ node(s_j).
 
         Args:
             wiring: who sends to whom.
             value: W_m1 e, ``[c]``.
-            sources: u, ``[batch, n_src, c]``.
+            sources: s, the memories of the sources, ``[batch, n_src, hidden]``.
+            node: W_m2, from hidden to c.
         """
         ...
 
-    def project(self, values: Tensor, inner: ScalarMap, weight: Tensor, bias: Tensor) -> Tensor:
-        """A linear map of a scalar function: ``weight @ inner(values) + bias``, for nodes' own features.
+    def evaluate(
+        self, values: Sequence[Tensor], maps: Sequence[ScalarMap], after: nn.Linear | None = None
+    ) -> list[Tensor]:
+        """Scalar functions of nodes' own features and of the weights of edges that are one to one.
 
         Args:
-            values: ``[batch, n]``.
-            inner: scalar function with c outputs.
-            weight: ``[out, c]``.
-            bias: ``[out]``.
+            values: the numbers of each block, ``[batch, n]``, at least one number each.
+            maps: the function of each block, with c outputs; all have the same frequencies.
+            after: a linear map of the results.
 
         Returns:
-            ``[batch, n, out]``.
+            For each block ``[batch, n, c]``, or ``[batch, n, out]`` after the linear map.
         """
         ...
 

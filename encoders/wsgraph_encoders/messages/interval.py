@@ -14,7 +14,7 @@ from wsgraph_encoders.messages.harmonics import fastest, frequency_key
 if TYPE_CHECKING:
     from wsgraph_encoders.messages.basis import Basis, HarmonicBasis
 
-__all__ = ["choose_basis"]
+__all__ = ["CHEAP", "choose_basis"]
 
 _TOLERANCE = {torch.float32: 4e-7, torch.float64: 1e-12}
 _MAX_TURNS = {torch.float32: 32.0, torch.float64: 1e9}
@@ -24,7 +24,8 @@ and the expansion would both be right and yet differ, so those weights take the 
 are no more than nodes (scales around one, biases) it costs little to be strict."""
 _MIN_PHASE = 0.25
 """Least half-width of an interval in radians of the fastest frequency, so that tiny weights share theirs."""
-_CHEAP = 32
+CHEAP = 32
+"""Terms of a basis up to which nothing else is tried."""
 _DIRECT_COST = 3
 """Cost of one Fourier feature of a single edge in terms of a block: gathered and scattered edge by edge."""
 _SAMPLE = 1 << 16
@@ -44,7 +45,7 @@ def choose_basis(weights: Tensor, frequencies: Tensor, *, split: bool = True) ->
     """
     fixed, weights = not weights.requires_grad, weights.detach()
     weights = weights.float() if weights.dtype.itemsize == 1 or not weights.is_floating_point() else weights
-    low, high = (float(extreme) for extreme in torch.aminmax(weights))
+    low, high = map(float, torch.aminmax(weights))
     if low == high and fixed:
         return ConstantBasis(low)
     direct = FourierBasis(frequencies)
@@ -55,7 +56,7 @@ def choose_basis(weights: Tensor, frequencies: Tensor, *, split: bool = True) ->
     candidates: list[tuple[float, Basis]] = [(direct.terms * 1.5, direct)]
     if max(abs(low), abs(high)) <= turns:
         whole = _interval((low + high) / 2, (high - low) / 2, key, dtype, split=False)
-        if whole is not None and whole.terms <= _CHEAP:
+        if whole is not None and whole.terms <= CHEAP:
             return whole
         candidates += [(whole.terms, whole)] if whole is not None else []
     if split:

@@ -31,13 +31,13 @@ class DenseSingle:
         w = w.to(u.dtype)
         inside = self.basis.inside(w)
         total = u.sum(1, keepdim=True) if inside is None else torch.bmm(inside.to(u.dtype), u)
-        start = total * coefficients[0]
+        one, others = torch.split_with_sizes(coefficients, [1, terms])
         features = self.basis.features(w.reshape(n * r, s))
         if self.by_source:  # fold the coefficients into the sources: cheapest where they are the fewer
-            folded = (u.unsqueeze(1) * coefficients[1:].unsqueeze(1)).reshape(n, terms * s, c)
-            return torch.baddbmm(start, features.reshape(n, r, terms * s), folded)
+            folded = (u.unsqueeze(1) * others.unsqueeze(1)).reshape(n, terms * s, c)
+            return torch.baddbmm(total * one, features.reshape(n, r, terms * s), folded)
         sums = torch.bmm(features.reshape(n, r * terms, s), u)
-        return start + (sums.reshape(n, r, terms, c) * coefficients[1:]).sum(2)
+        return total * one + (sums.reshape(n, r, terms, c) * others).sum(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +108,8 @@ class PairMulti:
         return torch.addmm(offset, messages.flatten(1), first.flatten(0, 1)).relu()
 
 
-def expand(basis: Basis, w: Tensor, coefficients: Tensor, bias: Tensor | None = None) -> Tensor:
-    """The function itself, where the basis holds everywhere, plus a bias.
-
-    ``[...]``, ``[1 + K, c]`` and ``[c]`` to ``[elements, c]``.
-    """
-    start = coefficients[0] if bias is None else coefficients[0] + bias
+def expand(basis: Basis, w: Tensor, coefficients: Tensor) -> Tensor:
+    """The function itself, where it holds everywhere: ``[...]``, ``[1 + K, c]`` to ``[elements, c]``."""
     if not basis.terms:
-        return start.expand(w.numel(), -1)
-    return torch.addmm(start, basis.features(w.reshape(1, -1))[0].t(), coefficients[1:])
+        return coefficients.expand(w.numel(), -1)
+    return torch.addmm(coefficients[0], basis.features(w.reshape(1, -1))[0].t(), coefficients[1:])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
-
 from wsgraph_encoders.messages.wiring import DenseWiring, split_dim
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor, nn
+
     from wsgraph_encoders.fourier import ScalarMap
     from wsgraph_encoders.messages.wiring import Wiring
 
@@ -37,14 +39,17 @@ class ReferenceMessage:
         hidden = joined @ first.flatten(0, 1) + _at_pairs(wiring, offset)
         return _sum(wiring, hidden.relu())
 
-    def constant(self, wiring: Wiring, value: Tensor, sources: Tensor) -> Tensor:
+    def constant(self, wiring: Wiring, value: Tensor, sources: Tensor, node: nn.Linear) -> Tensor:
         """Eq. 4 with a learned feature; see :meth:`Message.constant`."""
-        at_pairs = _at_pairs(wiring, sources)
+        at_pairs = _at_pairs(wiring, node(sources))
         return _sum(wiring, value * at_pairs.expand(len(sources), *wiring.shape, -1))
 
-    def project(self, values: Tensor, inner: ScalarMap, weight: Tensor, bias: Tensor) -> Tensor:
-        """See :meth:`Message.project`."""
-        return nn.functional.linear(inner(values), weight, bias)
+    def evaluate(
+        self, values: Sequence[Tensor], maps: Sequence[ScalarMap], after: nn.Linear | None = None
+    ) -> list[Tensor]:
+        """See :meth:`Message.evaluate`."""
+        results = [g(value) for value, g in zip(values, maps, strict=True)]
+        return results if after is None else [after(result) for result in results]
 
 
 def _at_pairs(wiring: Wiring, x: Tensor) -> Tensor:

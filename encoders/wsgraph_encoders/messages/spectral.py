@@ -9,19 +9,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wsgraph_encoders.messages.basis import FourierBasis
 from wsgraph_encoders.messages.interval import choose_basis
 from wsgraph_encoders.messages.kernels import DenseMulti, DenseSingle, PairMulti, PairSingle, expand
+from wsgraph_encoders.messages.scalars import evaluate_together
 from wsgraph_encoders.messages.tiles import DenseTiles, PairTiles, accumulate
 from wsgraph_encoders.messages.untraced import untraced
 from wsgraph_encoders.messages.wiring import DenseWiring
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wsgraph_encoders.fourier import ScalarMap
     from wsgraph_encoders.messages.basis import Basis
-from wsgraph_encoders.messages.wiring import PairWiring, Wiring
+    from wsgraph_encoders.messages.wiring import PairWiring, Wiring
 
 __all__ = ["SpectralMessage"]
 
@@ -44,8 +47,8 @@ class SpectralMessage:
         w, u = weights.reshape(n, r, s), sources.reshape(n, s, -1)
         basis = choose_basis(w, edge.frequencies)
         out = _dense_single(basis, w, u, edge)
-        outside = _outside(basis, w.to(u.dtype))
-        if len(outside):
+        outside = _outside(basis, w)
+        if outside is not None:
             out = out.flatten(0, 1) + _stray_single(outside, w, u, edge)
         return out.reshape(batch, wiring.total_dst, -1)
 
@@ -70,26 +73,23 @@ class SpectralMessage:
         heads, offset = heads.reshape(n, s, m, -1), offset.reshape(n, s, -1)
         basis = choose_basis(w, edge.frequencies)
         out = _dense_multi(basis, w, (heads, offset), edge, first)
-        outside = _outside(basis, w.to(heads.dtype))
-        if len(outside):
+        outside = _outside(basis, w)
+        if outside is not None:
             out = out.flatten(0, 1) + _stray_multi(outside, w, (heads, offset), edge, first)
         return out.reshape(batch, wiring.total_dst, -1)
 
-    def constant(self, wiring: Wiring, value: Tensor, sources: Tensor) -> Tensor:
-        """Eq. 4 with a learned feature: the sum over sources first, O(nodes · c)."""
-        return value * wiring.sum_sources(sources)
+    def constant(self, wiring: Wiring, value: Tensor, sources: Tensor, node: nn.Linear) -> Tensor:
+        """Eq. 4 with a learned feature: the sum over sources first, which is the same for a whole group."""
+        summed, number = wiring.sums(sources)
+        mapped = nn.functional.linear(summed, node.weight) + number * node.bias
+        return wiring.spread(value * mapped)
 
     @untraced
-    def project(self, values: Tensor, inner: ScalarMap, weight: Tensor, bias: Tensor) -> Tensor:
-        """See :meth:`Message.project`; of many values the two linear maps meet in the coefficients."""
-        basis = choose_basis(values, inner.frequencies, split=False)
-        coefficients, rows, (out, c) = basis.coefficients(inner), values.numel(), weight.shape
-        values, terms = values.to(weight.dtype), len(coefficients)
-        if terms * out * (c + rows) < rows * c * (terms + out):
-            mapped = expand(basis, values, coefficients @ weight.t(), bias)
-        else:
-            mapped = torch.addmm(bias, expand(basis, values, coefficients), weight.t())
-        return mapped.reshape(*values.shape, -1)
+    def evaluate(
+        self, values: Sequence[Tensor], maps: Sequence[ScalarMap], after: nn.Linear | None = None
+    ) -> list[Tensor]:
+        """See :meth:`Message.evaluate`."""
+        return evaluate_together(values, maps, after) if values else []
 
 
 def _dense_single(basis: Basis, w: Tensor, u: Tensor, edge: ScalarMap) -> Tensor:
@@ -152,13 +152,14 @@ def _pair_multi(
     return out.reshape(batch, -1, c)
 
 
-def _outside(basis: Basis, w: Tensor) -> Tensor:
-    """Flat positions of the pairs ``[n, r, s]`` that the basis does not hold for."""
-    inside = basis.inside(w.detach())
+def _outside(basis: Basis, w: Tensor) -> Tensor | None:
+    """Flat positions of the pairs ``[n, r, s]`` that the basis does not hold for; None if there are none."""
+    inside = basis.inside(w)
     if inside is None:
-        return torch.empty(0, dtype=torch.int64)
+        return None
     pairs = inside.flatten(3).all(-1) if w.dim() > 3 else inside
-    return (~pairs).flatten().nonzero().squeeze(-1)
+    found = (~pairs).flatten().nonzero().squeeze(-1)
+    return found if len(found) else None
 
 
 def _stray_tiles(outside: Tensor, w: Tensor, length: int, kinds: tuple[str, ...], c: int) -> PairTiles:

@@ -59,10 +59,13 @@ class DenseWiring:
         """Number of sources of each destination, ``[total_dst, 1]``, in the dtype of ``like``."""
         return like.new_full((self.total_dst, 1), self.n_src)
 
-    def sum_sources(self, x: Tensor) -> Tensor:
-        """For each destination the sum over its sources: ``[batch, n, c]`` to ``[batch, total_dst, c]``."""
-        summed = split_dim(x, 1, self.groups, self.n_src).sum(2, keepdim=True)
-        return summed.expand(-1, -1, self.n_dst, -1).flatten(1, 2)
+    def sums(self, x: Tensor) -> tuple[Tensor, int]:
+        """The sum over each group's sources, ``[batch, n, c]`` to ``[batch, groups, c]``; their number."""
+        return split_dim(x, 1, self.groups, self.n_src).sum(2), self.n_src
+
+    def spread(self, sums: Tensor) -> Tensor:
+        """From groups to their destinations: ``[batch, groups, c]`` to ``[batch, total_dst, c]``."""
+        return sums.unsqueeze(2).expand(-1, -1, self.n_dst, -1).flatten(1, 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,13 +97,17 @@ class PairWiring:
         counts = like.new_zeros(self.total_dst, 1)
         return counts.index_add(0, self.dst.to(like.device), like.new_ones(len(self.dst), 1))
 
-    def sum_sources(self, x: Tensor) -> Tensor:
-        """For each destination the sum over its sources: ``[batch, n, c]`` to ``[batch, total_dst, c]``."""
+    def sums(self, x: Tensor) -> tuple[Tensor, Tensor | int]:
+        """The sum over each destination's sources, ``[batch, total_dst, c]``, and their numbers."""
         if self.aligned:
-            return x
+            return x, 1
         out = x.new_zeros(len(x), self.total_dst, x.shape[-1])
         rows = x.index_select(1, self.src.to(x.device))
-        return out.index_add(1, self.dst.to(x.device), rows)
+        return out.index_add(1, self.dst.to(x.device), rows), self.in_degree(x)
+
+    def spread(self, sums: Tensor) -> Tensor:
+        """The sums themselves: each is one destination's."""
+        return sums
 
     @property
     def aligned(self) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from wsgraph_encoders.messages.reference import ReferenceMessage
+from wsgraph_encoders.messages.remembered import Remembered
 from wsgraph_encoders.messages.spectral import SpectralMessage
 from wsgraph_encoders.messages.wiring import DenseWiring
 from wsgraph_encoders.triton.ladder import expand, ladder
@@ -17,6 +18,10 @@ from wsgraph_encoders.triton.multi import multi
 from wsgraph_encoders.triton.single import single
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import nn
+
     from wsgraph_encoders.fourier import ScalarMap
     from wsgraph_encoders.messages.interface import Message
     from wsgraph_encoders.messages.wiring import Wiring
@@ -35,6 +40,9 @@ class TritonMessage:
     Args:
         precision: of the operands of products, see :data:`wsgraph_encoders.triton.launch.Precision`.
 
+    Attributes:
+        ladder: the ladder of an encoder's frequencies, kept as long as they do not change.
+
     Raises:
         EncoderError: there is no such precision.
     """
@@ -42,7 +50,7 @@ class TritonMessage:
     def __init__(self, precision: str = "torch") -> None:
         kernel_precision(precision)
         self.precision = precision
-        self._ladders: dict[tuple[object, ...], tuple[Tensor, Ladder]] = {}
+        self.ladder: Callable[[Tensor], Ladder] = Remembered(ladder)
 
     def single(self, wiring: Wiring, weights: Tensor, sources: Tensor, edge: ScalarMap) -> Tensor:
         """Eq. 4; see :meth:`wsgraph_encoders.messages.interface.Message.single`."""
@@ -85,27 +93,15 @@ class TritonMessage:
         out: Tensor = multi(w, *at_sources, first, *functions)
         return out.flatten(1, 2)
 
-    def constant(self, wiring: Wiring, value: Tensor, sources: Tensor) -> Tensor:
+    def constant(self, wiring: Wiring, value: Tensor, sources: Tensor, node: nn.Linear) -> Tensor:
         """See :meth:`wsgraph_encoders.messages.interface.Message.constant`: sources first."""
-        return value * wiring.sum_sources(sources)
+        return SpectralMessage().constant(wiring, value, sources, node)
 
-    def project(self, values: Tensor, inner: ScalarMap, weight: Tensor, bias: Tensor) -> Tensor:
-        """See :meth:`wsgraph_encoders.messages.interface.Message.project`: as it is written.
-
-        There are as many values as nodes, not as edges.
-        """
-        return nn.functional.linear(inner(values), weight, bias)
-
-    def ladder(self, frequencies: Tensor) -> Ladder:
-        """The ladder of an encoder's frequencies, kept as long as they do not change."""
-        if torch.compiler.is_compiling() or frequencies.is_inference():
-            return ladder(frequencies)
-        version = frequencies._version  # noqa: SLF001  torch's count of in-place changes
-        key = frequencies.data_ptr(), version, len(frequencies), frequencies.device
-        if key not in self._ladders:
-            # Holding the frequencies keeps their address from being given to others.
-            self._ladders = {key: (frequencies, ladder(frequencies))}
-        return self._ladders[key][1]
+    def evaluate(
+        self, values: Sequence[Tensor], maps: Sequence[ScalarMap], after: nn.Linear | None = None
+    ) -> list[Tensor]:
+        """See :meth:`wsgraph_encoders.messages.interface.Message.evaluate`: as it is written."""
+        return ReferenceMessage().evaluate(values, maps, after)
 
 
 def _for_pairs(weights: Tensor, edge: ScalarMap) -> Message:

@@ -128,7 +128,10 @@ def _remember(
         blocks = [step.node.id for step in steps]
         past = None if run.before is None else torch.cat([run.before[block] for block in blocks], 1)
         shift = encoder.embeddings(steps[0], run.group.program)
-        gates = encode.gates(run.setting, steps, shift, past)
+        if past is None:
+            (gates,) = encode.first_gates(run.setting, [steps], [shift])
+        else:
+            gates = encode.later_gates(steps, past)
         shapes.append((max(len(gates), len(message)), message.shape[1]))
         rows.append([x.expand(*shapes[-1], -1).flatten(0, 1) for x in (gates, message)])
     gates, message = (torch.cat(column).unsqueeze(0) for column in zip(*rows, strict=True))
