@@ -44,7 +44,8 @@ class Assembled:
         indices: index tensors by name.
         derived: derived tensors that features name.
         origin: for each edge block's id, the builder's edges it came from.
-        place: block id and position of each global node number, ``[n, 2]``.
+        key: ``_STRIDE`` times the block id plus the position of each global node number, ``[n]``; -1 for
+            nodes that the stream does not have.
         members: global numbers of each block's nodes, in order.
     """
 
@@ -53,8 +54,13 @@ class Assembled:
     indices: dict[str, Tensor]
     derived: dict[str, Derived]
     origin: dict[int, Edges]
-    place: Tensor
+    key: Tensor
     members: tuple[Tensor, ...]
+
+    def places(self, ids: Tensor) -> Tensor:
+        """Block id and position of nodes by their global numbers ``[k]``: ``[k, 2]``."""
+        key = self.key[ids]
+        return torch.stack([key // _STRIDE, key % _STRIDE], 1)
 
 
 _STRIDE = 1 << 32
@@ -73,12 +79,10 @@ class _Assembler:
         kept = _live_blocks(builder)
         order = sorted(kept, key=lambda b: (b.t, b.number))
         number = {id(b): k for k, b in enumerate(order)}
-        blocks = torch.full((builder.num_nodes,), -1)
-        positions = blocks.clone()
+        key = torch.full((builder.num_nodes,), -1)
         for block in order:
-            blocks.index_fill_(0, block.ids, number[id(block)])
-            positions.index_copy_(0, block.ids, torch.arange(block.size))
-        key = blocks * _STRIDE + positions
+            first = number[id(block)] * _STRIDE
+            key.index_copy_(0, block.ids, torch.arange(first, first + block.size))
         nodes = tuple(self.node(b, number[id(b)]) for b in order)
         edges: list[EdgeBlock] = []
         origin: dict[int, Edges] = {}
@@ -87,8 +91,7 @@ class _Assembler:
             origin[edge.id] = e
             edges.append(edge)
         members = tuple(block.ids for block in order)
-        place = torch.stack([blocks, positions], 1)
-        return Assembled(nodes, tuple(edges), self.indices, self.derived, origin, place, members)
+        return Assembled(nodes, tuple(edges), self.indices, self.derived, origin, key, members)
 
     def node(self, block: Nodes, number: int) -> NodeBlock:
         zero = self.lowered.origins.is_zero
@@ -143,7 +146,7 @@ class _Assembler:
         """Consecutive runs become slices; anything else is gathered from its blocks.
 
         Args:
-            key: block times ``_STRIDE`` plus position of each node ``[n]``.
+            key: of each node, ``[n]``; see :class:`Assembled`.
         """
         breaks = ((key.diff() != 1).nonzero().flatten() + 1).tolist()
         size = len(key)

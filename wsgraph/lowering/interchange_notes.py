@@ -97,7 +97,6 @@ class Notes:
 class _Lines:
     def __init__(self, notes: Notes, assembled: Assembled) -> None:
         self.notes = notes
-        self.place = assembled.place
         self.assembled = assembled
         self.names: dict[bytes, str] = {}
 
@@ -127,7 +126,7 @@ class _Lines:
         return [f"class n{block} {self._index(rank)}"] if int(rank.max()) else []
 
     def _couples(self, ids: Tensor, groups: Tensor) -> list[str]:
-        place = self.place[ids]
+        place = self.assembled.places(ids)
         out = []
         for block in torch.unique(place[:, 0]).tolist():
             here = place[:, 0] == block
@@ -138,7 +137,7 @@ class _Lines:
 
     def _meetings(self, left: Tensor, right: Tensor) -> list[str]:
         present = (left >= 0) & (right >= 0)
-        a, b = self.place[left[present]], self.place[right[present]]
+        a, b = self.assembled.places(left[present]), self.assembled.places(right[present])
         out = []
         size = len(self.assembled.nodes)
         both = a[:, 0] * size + b[:, 0]

@@ -56,12 +56,10 @@ def check_feature(bench: Bench, op: Op, view: ParamView, row: int, node: int) ->
 def _sharing(bench: Bench, op: Op, view: ParamView, elements: Tensor) -> set[int]:
     """Nodes that have the same parameter element among their features, and what follows from them."""
     found: set[int] = set()
-    place = bench.assembled.place
     for block in bench.assembled.nodes:
         for other in block.features.values():
             if other.name == view.name:
                 hits = torch.isin(view_elements(other, (), bench.assembled.indices), elements)
-                rows = torch.isin(place[:, 1], hits.nonzero().flatten()) & (place[:, 0] == block.id)
-                for node in rows.nonzero().flatten().tolist():
+                for node in bench.assembled.members[block.id][hits.nonzero().flatten()].tolist():
                     found |= bench.reached(op, node)
     return found

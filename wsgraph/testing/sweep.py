@@ -107,12 +107,11 @@ class Sweep:
     def node_block(self, number: int) -> None:
         """The parameters of some nodes of a block."""
         block = self.bench.assembled.nodes[number]
-        place = self.bench.assembled.place
         if block.attrs.get("opaque"):
             return
         for name, view in block.features.items():
             for row in self.draw(block.size):
-                node = int(((place[:, 0] == number) & (place[:, 1] == row)).nonzero()[0])
+                node = int(self.bench.assembled.members[number][row])
                 problem = self.feature(view, row, node)
                 if problem is not None:
                     self.fault(f"n{number}", node, None, None, f"{name}: {problem}")
@@ -159,7 +158,7 @@ class Sweep:
 
     def name(self, node: int) -> str:
         """``n2[5]``: a node by its block and position."""
-        block, position = self.bench.assembled.place[node].tolist()
+        block, position = self.bench.assembled.places(torch.tensor([node]))[0].tolist()
         return f"n{block}[{position}]"
 
     def scope(self, node: int) -> str:
