@@ -18,10 +18,11 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from example_networks import Sine, chain
-from torch import nn
+from torch import Tensor, nn
 
 import wsgraph
 from wsgraph.frontends.libraries import import_library
@@ -121,7 +122,7 @@ def seconds(
     return least
 
 
-def encode_once(model: DNGEncoder, batch: Batch) -> torch.Tensor:
+def encode_once(model: DNGEncoder, batch: Batch) -> Tensor:
     """A forward pass without gradients."""
     with torch.no_grad():
         return model(batch).embedding
@@ -190,27 +191,49 @@ def peak_elsewhere(name: str, message: str, parameters: str) -> dict[str, float]
     return found
 
 
-def scaling(largest: int, parameters: str, clock: Callable[[], float]) -> list[tuple[int, float]]:
-    """Edges and seconds of MLPs n-n-n, from fewer than 10^4 up to ``largest`` edges, doubling; hidden 64."""
+class Point(NamedTuple):
+    """What a number of edges costs.
+
+    Attributes:
+        edges: their number.
+        seconds: the time.
+        ratio: to the time of half as many, timed in turns with these: a machine's speed changes in a minute.
+    """
+
+    edges: int
+    seconds: float
+    ratio: float | None
+
+
+def scaling(largest: int, parameters: str, clock: Callable[[], float]) -> list[Point]:
+    """MLPs n-n-n, from fewer than 10^4 up to ``largest`` edges, doubling; hidden 64."""
     points = []
+    half: dict[str, Callable[[], object]] = {}
     doublings = max(0, math.ceil(math.log2(largest / 10_000)))
     for edges in (largest / 2**k for k in range(doublings, -1, -1)):
         width = round((edges / 2) ** 0.5)
         batch = copies(lambda width=width: chain(width, width, width), f"1x{width}", 1)
         model = encoder(batch, DNGConfig(), "spectral", parameters)
-        run = {"spectral": lambda model=model, batch=batch: encode_once(model, batch)}
-        encode_once(model, batch)
-        points.append((2 * width * width, seconds(run, 7 if edges < 10**7 else 3, clock)["spectral"]))
+
+        def whole(model: DNGEncoder = model, batch: Batch = batch) -> Tensor:
+            return encode_once(model, batch)
+
+        whole()
+        times = seconds({"whole": whole, **half}, 7 if edges < 10**7 else 3, clock)
+        ratio = times["whole"] / times["half"] if half else None
+        points.append(Point(2 * width * width, times["whole"], ratio))
+        half = {"half": whole}
     return points
 
 
-def plot(points: list[tuple[int, float]], path: str) -> None:
+def plot(points: list[Point], path: str) -> None:
     """Seconds over edges, both logarithmic."""
     pyplot = import_library("matplotlib.pyplot")
     figure, axes = pyplot.subplots(figsize=(5, 4))
-    axes.loglog(*zip(*points, strict=True), marker="o", label="measured")
-    edges, (most, longest) = [point[0] for point in points], points[-1]
-    axes.loglog(edges, [longest * count / most for count in edges], "--", label="in proportion to the edges")
+    edges, last = [point.edges for point in points], points[-1]
+    axes.loglog(edges, [point.seconds for point in points], marker="o", label="measured")
+    proportion = [last.seconds * count / last.edges for count in edges]
+    axes.loglog(edges, proportion, "--", label="in proportion to the edges")
     axes.legend()
     axes.set(xlabel="edges", ylabel="seconds", title="Spectral DNG-Encoder, forward, CPU")
     axes.grid(alpha=0.3)
@@ -252,8 +275,9 @@ def memory(parameters: str) -> None:
 def growth(largest: int, clock: Callable[[], float], path: str | None) -> None:
     """Time over edges."""
     points = scaling(largest, "per_step", clock)
-    for (edges, duration), (_, before) in zip(points[1:], points, strict=False):
-        print(f"{edges:>12,} edges {duration:9.4f} s, {duration / before:.2f} times the half")
+    for edges, duration, ratio in points:
+        beside = "" if ratio is None else f", {ratio:.2f} times the half"
+        print(f"{edges:>12,} edges {duration:9.4f} s{beside}")
     print(f"peak memory of this process {resident('VmHWM'):.0f} MiB")
     if path:
         plot(points, path)
