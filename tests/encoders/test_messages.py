@@ -185,7 +185,7 @@ def test_the_reference_is_the_sum_of_equation_5() -> None:
 
 
 @pytest.mark.parametrize("wiring", WIRINGS)
-def test_constant_and_projected_features(wiring: str) -> None:
+def test_constant_and_evaluated_features(wiring: str) -> None:
     torch.manual_seed(0)
     drawn = case(WIRINGS[wiring], "normal", 1)
     value, sources = torch.randn(6), drawn.parameters[2]

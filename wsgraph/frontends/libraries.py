@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 from contextlib import suppress
 from functools import cache
@@ -43,7 +44,7 @@ def _supply_box_operators() -> torch.library.Library | None:
         return None
     with suppress(OSError):
         for compiled in Path(found.origin).parent.glob("_C.*"):
-            torch.ops.load_library(compiled)  # type: ignore[no-untyped-call]  # torch's
+            ctypes.CDLL(str(compiled))
             return None
     library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]  # torch's
     for operator in ("nms", "qnms"):

@@ -97,10 +97,10 @@ def _mapped(path: Path, checked: Any) -> dict[str, Tensor]:
     with path.open("rb") as file:
         start = 8 + (length := int.from_bytes(file.read(8), "little"))
         header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
     storage = torch.UntypedStorage.from_file(str(path), False, path.stat().st_size)  # private: never written
     tensors: dict[str, Tensor] = {}
-    for name in checked.keys():  # noqa: SIM118  it is no mapping
-        entry = header[name]
+    for name, entry in header.items():
         if entry["dtype"] in SAFETENSORS_DTYPES:
             dtype: torch.dtype = getattr(torch, SAFETENSORS_DTYPES[entry["dtype"]])
             begin, end = (start + offset for offset in entry["data_offsets"])

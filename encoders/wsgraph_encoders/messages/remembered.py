@@ -31,7 +31,7 @@ class Remembered(Generic[Result]):
         """The function's result."""
         if torch.compiler.is_compiling() or tensor.is_inference():
             return self._function(tensor)
-        version, last = tensor._version, self._last  # noqa: SLF001  torch's count of in-place changes
+        version, last = tensor._version, self._last  # noqa: SLF001  torch has no public count of changes
         if last is not None and last[1] is tensor and last[0][0] == version:
             return last[2]
         key = version, tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype, tensor.device

@@ -8,6 +8,7 @@ import torch
 
 from wsgraph_encoders.fourier import ScalarMap
 from wsgraph_encoders.messages.interval import CHEAP, choose_basis
+from wsgraph_encoders.messages.wiring import split_dim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,19 +32,18 @@ def evaluate_together(
     if len(values) > 1 and basis.terms > CHEAP:
         return [evaluate_together([v], [g], after)[0] for v, g in zip(values, maps, strict=True)]
     distinct = {(id(g.weight), id(g.bias)): g for g in maps}
-    number = {key: k for k, key in enumerate(distinct)}
     joined = _joined(tuple(distinct.values()))
-    coefficients = basis.coefficients(joined).unflatten(1, (len(distinct), -1))  # type: ignore[no-untyped-call]  # torch's
+    coefficients = split_dim(basis.coefficients(joined), 1, len(distinct), -1)
     composed = after is not None and _saves(coefficients.shape, len(after.weight), len(flat))
     if composed:
         assert after is not None
         constant, rest = torch.split_with_sizes(coefficients @ after.weight.t(), [1, basis.terms])
         coefficients = torch.cat([constant + after.bias, rest])
-    of_map = coefficients.unbind(1)
+    of_map = dict(zip(distinct, coefficients.unbind(1), strict=True))
     features = torch.split_with_sizes(basis.features(flat.unsqueeze(0))[0].t(), sizes)
     results = []
     for value, g, feature in zip(values, maps, features, strict=True):
-        own = of_map[number[id(g.weight), id(g.bias)]]
+        own = of_map[id(g.weight), id(g.bias)]
         constant, rest = torch.split_with_sizes(own, [1, basis.terms])
         mapped = torch.addmm(constant, feature, rest) if basis.terms else constant.expand(len(feature), -1)
         mapped = mapped if after is None or composed else after(mapped)
